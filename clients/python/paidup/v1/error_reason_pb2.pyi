@@ -1,0 +1,48 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_REQUEST: _ClassVar[ErrorReason]
+    ERROR_REASON_URL_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_PRICE_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_ALREADY_SUBSCRIBED: _ClassVar[ErrorReason]
+    ERROR_REASON_SESSION_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_CUSTOMER_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_STRIPE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_STATE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_STRIPE_MISCONFIGURED: _ClassVar[ErrorReason]
+    ERROR_REASON_REVISION_NOT_REACHED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_TOKEN: _ClassVar[ErrorReason]
+    ERROR_REASON_GRANT_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_EVENT_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_SUBSCRIPTION_AMBIGUOUS: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_CUSTOMER_LINKED: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INVALID_REQUEST: ErrorReason
+ERROR_REASON_URL_NOT_ALLOWED: ErrorReason
+ERROR_REASON_PRICE_NOT_FOUND: ErrorReason
+ERROR_REASON_ALREADY_SUBSCRIBED: ErrorReason
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason
+ERROR_REASON_CUSTOMER_NOT_FOUND: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_UNAUTHENTICATED: ErrorReason
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason
+ERROR_REASON_STRIPE_UNAVAILABLE: ErrorReason
+ERROR_REASON_STATE_UNAVAILABLE: ErrorReason
+ERROR_REASON_STRIPE_MISCONFIGURED: ErrorReason
+ERROR_REASON_REVISION_NOT_REACHED: ErrorReason
+ERROR_REASON_INVALID_TOKEN: ErrorReason
+ERROR_REASON_GRANT_NOT_FOUND: ErrorReason
+ERROR_REASON_EVENT_NOT_FOUND: ErrorReason
+ERROR_REASON_SUBSCRIPTION_AMBIGUOUS: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_CUSTOMER_LINKED: ErrorReason
