@@ -1,0 +1,63 @@
+"""What both clients have in common: settings, and what becomes of a failed call."""
+
+from abc import ABC, abstractmethod
+from operator import methodcaller
+
+from grpc import StatusCode
+
+from paidup._channel import Options, arguments
+from paidup._endpoint import Endpoint, Tls, Token
+from paidup._errors import FailedCall, Unavailable, from_grpc
+
+
+CLOSED = "The client is closed."
+
+serialize = methodcaller("SerializeToString")
+
+
+class BaseClient(ABC):
+    """A channel's settings, and whether it has been closed."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: Tls | None = None,
+        plaintext: bool | None = None,
+        token: Token | None = None,
+        channel_options: Options = (),
+    ) -> None:
+        """Prepare to call the service at `address`, which may be any that gRPC resolves.
+
+        The connection is guarded by TLS, with `tls` or else with the roots that
+        gRPC brings along; on loopback alone it is plaintext where nothing else is
+        said. `plaintext` says so for any address: True for plaintext, False for TLS.
+
+        `token` goes with every call as `authorization: Bearer …`. It is a string or
+        a function that returns the current one and does not block. Raises ValueError
+        where it would have to leave this machine in plaintext.
+
+        `channel_options` are gRPC's channel arguments, and prevail over Paidup's own.
+        """
+        self._endpoint = Endpoint(address=address, tls=tls, plaintext=plaintext, token=token)
+        self._channel_arguments = arguments(self._endpoint, channel_options)
+        self._closed = False
+        self._open()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Make the channel and what calls each RPC over it."""
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(CLOSED)
+
+    def _failure(self, failed: FailedCall) -> Exception:
+        """Return what to raise for a call that failed, perhaps because of `close`."""
+        return RuntimeError(CLOSED) if self._closed else from_grpc(failed)
+
+    def _not_ready(self, timeout: float) -> Unavailable:
+        return Unavailable(
+            f"No server at {self._endpoint.address} was ready within {timeout:g} seconds.",
+            code=StatusCode.UNAVAILABLE,
+        )

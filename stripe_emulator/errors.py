@@ -1,0 +1,134 @@
+"""Stripe's refusals, each named for the fact; `StripeError.body` is the one shape they share."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+
+class StripeError(Exception):
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "invalid_request_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        details: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        fields = {
+            "type": self.type,
+            "message": self.message,
+            "code": self.code,
+            "param": self.param,
+            "doc_url": self._doc_url(),
+            **self.details,
+        }
+        # Stripe omits what is null here, unlike in every other object.
+        return {"error": {name: value for name, value in fields.items() if value is not None}}
+
+    def _doc_url(self) -> str | None:
+        if self.code is None:
+            return None
+        return f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
+
+
+class InvalidRequest(StripeError):
+    """The request makes no sense, whatever the state."""
+
+
+class InvalidParameters(InvalidRequest):
+    """Refused before the endpoint began, so no idempotency key remembers it."""
+
+
+class UnsupportedByEmulator(InvalidRequest):
+    """Stripe could do it; better to say so than to ignore it in silence."""
+
+    def __init__(self, param: str) -> None:
+        super().__init__(f"The emulator does not support `{param}`.", param=param)
+
+
+class MissingParameter(InvalidParameters):
+    def __init__(self, param: str) -> None:
+        super().__init__(f"Missing required param: {param}.", code="parameter_missing", param=param)
+
+
+class ReferenceMissing(StripeError):
+    def __init__(self, label: str, object_id: str, param: str) -> None:
+        super().__init__(f"No such {label}: '{object_id}'", code="resource_missing", param=param)
+
+
+class ResourceMissing(ReferenceMissing):
+    status = 404
+
+    def __init__(self, label: str, object_id: str) -> None:
+        super().__init__(label, object_id, "id")
+
+
+class UnrecognizedUrl(StripeError):
+    status = 404
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(
+            f"Unrecognized request URL ({method}: {path}). "
+            "Please see https://stripe.com/docs or we can help at https://support.stripe.com/."
+        )
+
+
+class MethodNotAllowed(UnrecognizedUrl):
+    status = 405
+
+
+class BodyTooLarge(StripeError):
+    status = 413
+
+    def __init__(self) -> None:
+        super().__init__("The request's body is too large.")
+
+
+class Unauthenticated(StripeError):
+    status = 401
+
+
+class CardDeclined(StripeError):
+    status = 402
+    type = "card_error"
+
+
+class IdempotencyMismatch(StripeError):
+    type = "idempotency_error"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "Keys for idempotent requests can only be used with the same parameters they were "
+            f"first used with. Try using a key other than '{key}' if you meant to execute a "
+            "different request."
+        )
+
+
+class IdempotencyKeyInUse(StripeError):
+    status = 409
+    type = "idempotency_error"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "There is currently another in-progress request using this Idempotency Key: "
+            f"{key}. Please try again later.",
+            code="idempotency_key_in_use",
+        )
+
+
+class InternalError(StripeError):
+    status = 500
+    type = "api_error"
+
+    def __init__(self) -> None:
+        super().__init__("An unknown error occurred in the emulator; its log says more.")

@@ -1,0 +1,71 @@
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from stripe_emulator.errors import ReferenceMissing, ResourceMissing
+
+StripeObject = dict[str, Any]
+Keep = Callable[[StripeObject], bool]
+
+
+class Table:
+    """All objects of one kind, in order of creation, as the plain JSON that Stripe shows."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._rows: dict[str, StripeObject] = {}
+
+    def add(self, row: StripeObject) -> StripeObject:
+        self._rows[row["id"]] = row
+        return row
+
+    def find(self, object_id: str | None) -> StripeObject | None:
+        return self._rows.get(object_id) if object_id is not None else None
+
+    def __getitem__(self, object_id: str) -> StripeObject:
+        return self._rows[object_id]
+
+    def retrieve(self, object_id: str) -> StripeObject:
+        row = self._rows.get(object_id)
+        if row is None:
+            raise ResourceMissing(self.label, object_id)
+        return row
+
+    def existing(self, object_id: str) -> StripeObject:
+        """Retrieve what may not have been deleted."""
+        row = self.retrieve(object_id)
+        if row.get("deleted"):
+            raise ResourceMissing(self.label, object_id)
+        return row
+
+    def referenced(self, object_id: str, param: str) -> StripeObject:
+        row = self._rows.get(object_id)
+        if row is None or row.get("deleted"):
+            raise ReferenceMissing(self.label, object_id, param)
+        return row
+
+    def remove(self, object_id: str) -> None:
+        del self._rows[object_id]
+
+    def where(self, **fields: object) -> list[StripeObject]:
+        return [
+            row
+            for row in self._rows.values()
+            if all(row.get(name) == value for name, value in fields.items())
+        ]
+
+    def newest_first(self) -> list[StripeObject]:
+        return list(reversed(self._rows.values()))
+
+
+def snapshot(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value))
+
+
+def deleted(row: StripeObject) -> StripeObject:
+    return {"id": row["id"], "object": row["object"], "deleted": True}
+
+
+def list_of(data: list[StripeObject], url: str, *, has_more: bool = False) -> StripeObject:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}

@@ -1,0 +1,71 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stripe_emulator.agenda import Agenda
+from stripe_emulator.clock import Clock
+from stripe_emulator.events import EventLog
+from stripe_emulator.instruments import Card
+from stripe_emulator.settings import Settings
+from stripe_emulator.tables import StripeObject, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchase:
+    """What a Checkout Session knows and does not show: what is sold, and to whom so far."""
+
+    line_items: list[StripeObject]
+    subscription_data: StripeObject
+    customer_id: str | None = None
+    subscription_id: str | None = None
+
+
+class Tables:
+    """The objects of one account that the API shows."""
+
+    def __init__(self) -> None:
+        self.customers = Table("customer")
+        self.products = Table("product")
+        self.prices = Table("price")
+        self.features = Table("feature")
+        self.product_features = Table("product feature")
+        self.active_entitlements = Table("active entitlement")
+        self.checkout_sessions = Table("checkout.session")
+        self.subscriptions = Table("subscription")
+        self.subscription_items = Table("subscription_item")
+        self.invoices = Table("invoice")
+        self.invoice_items = Table("invoiceitem")
+        self.invoice_payments = Table("invoice_payment")
+        self.payment_intents = Table("payment_intent")
+        self.setup_intents = Table("setup_intent")
+        self.charges = Table("charge")
+        self.payment_methods = Table("PaymentMethod")
+        self.portal_configurations = Table("configuration")
+        self.portal_sessions = Table("portal session")
+        self.webhook_endpoints = Table("webhook endpoint")
+
+    def find(self, object_id: str) -> StripeObject | None:
+        """Look an id up whatever it names; prefixes keep them apart."""
+        tables = (value for value in vars(self).values() if isinstance(value, Table))
+        return next((row for table in tables if (row := table.find(object_id))), None)
+
+
+class World(Tables):
+    """All that one emulated account holds; `reset` makes another."""
+
+    def __init__(
+        self, *, base_url: str, settings: Settings, publish: Callable[[StripeObject], None]
+    ) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self.settings = settings
+        self.clock = Clock()
+        self.agenda = Agenda()
+        self.events = EventLog(self.clock, publish)
+        # What Stripe keeps to itself, by the id of the object that it belongs to.
+        self.cards: dict[str, Card] = {}
+        self.purchases: dict[str, Purchase] = {}
+        self.signing_secrets: dict[str, tuple[str, ...]] = {}
+        self.granted_features: dict[str, tuple[str, ...]] = {}
+        self.reminded_of_trial_end: dict[str, int] = {}
+        #: Customers whose entitlements may have changed, in the order they did.
+        self.unsettled_customers: dict[str, None] = {}

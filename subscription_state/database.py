@@ -1,0 +1,160 @@
+"""One way in to SQLite and PostgreSQL: snapshots to read, short transactions to write."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from subscription_state.errors import StateUnavailable
+
+#: How long one statement may take, in seconds, before its call is given up.
+STATEMENT_TIMEOUT = 10
+#: How long SQLite waits for the other process's transaction, in seconds.
+BUSY_TIMEOUT = 5
+WRITE_ATTEMPTS = 5
+
+#: A serialization failure, a deadlock, and a key that another transaction took between our
+#: look and our write: this one did nothing, and repeated it sees what the other did.
+RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505"})
+
+T = TypeVar("T")
+
+
+class Database:
+    """The shared database. Every method raises `StateUnavailable` when it does not answer."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def at(cls, url: str) -> "Database":
+        """Open the database at an SQLAlchemy URL (`sqlite+aiosqlite` or `postgresql+asyncpg`)."""
+        parsed = make_url(url)
+        return cls(
+            _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        )
+
+    @property
+    def dialect(self) -> str:
+        return self._engine.dialect.name
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open one snapshot: all statements in it see the same revision."""
+        level = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        with _driver_errors():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(paidup_reads=True, **level)
+                async with connection.begin():
+                    yield connection
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and commit it; repeated when the database asks for it."""
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            try:
+                with _driver_errors():
+                    async with self._engine.begin() as connection:
+                        return await work(connection)
+            except _Conflict as conflict:
+                if attempt == WRITE_ATTEMPTS:
+                    raise StateUnavailable("The database is too busy.") from conflict
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
+        raise AssertionError("unreachable")
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Run blocking SQLAlchemy code, such as a migration, in one transaction."""
+        with _driver_errors():
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _Conflict(Exception):
+    """The database refused a transaction that may simply be repeated."""
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    """Turn the drivers' errors into ours; their texts hold SQL and never leave."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _sqlstate(error) in RETRYABLE_SQLSTATES:
+            raise _Conflict from error
+        if not _is_outage(error):
+            raise
+        raise StateUnavailable("The database did not answer.") from error
+    except (PoolTimeout, OSError) as error:
+        raise StateUnavailable("The database did not answer.") from error
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Tell an absent or overloaded database from a fault of ours in a statement."""
+    return error.connection_invalidated or isinstance(
+        error, (OperationalError, InterfaceError, InternalError)
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transactions begin deferred; ours are begun below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # An event is acknowledged once it is committed, so a commit must be on the disk.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later is refused at once when
+    # another process wrote in between, so writers take their place in advance.
+    reads = connection.get_execution_options().get("paidup_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": STATEMENT_TIMEOUT,
+            "server_settings": {
+                "application_name": "paidup",
+                "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
+                "idle_in_transaction_session_timeout": "30000",
+            },
+        },
+    )

@@ -1,0 +1,33 @@
+"""What can go wrong with the shared state.
+
+StateError
+├── StateUnavailable   the database did not answer; the same call may succeed later
+├── WrongDeployment    the database belongs to another Stripe account or mode
+├── SchemaOutdated     migrations are missing
+├── InvalidRevision    not a revision of this database
+└── UnexpectedShape    Stripe sent an object that we cannot read
+"""
+
+
+class StateError(Exception):
+    """Base of all errors of the shared state."""
+
+
+class StateUnavailable(StateError):
+    """The database did not answer. Nothing was saved."""
+
+
+class WrongDeployment(StateError):
+    """The database remembers another Stripe account or mode."""
+
+
+class SchemaOutdated(StateError):
+    """The database lacks migrations, or was never migrated."""
+
+
+class InvalidRevision(StateError):
+    """The text is not a revision, or one of another database's history."""
+
+
+class UnexpectedShape(StateError):
+    """An object of Stripe's lacks what every such object has."""

@@ -1,0 +1,168 @@
+"""Take webhook events in: store each and apply its content, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from subscription_state import apply, customers, deployment, events, head, touches
+from subscription_state.database import Database
+from subscription_state.errors import StateUnavailable, UnexpectedShape
+from subscription_state.events import EventState, ReceivedEvent
+from subscription_state.from_stripe import id_of, moment
+
+#: The longest id of Stripe's that is taken for one.
+MAX_ID = 255
+
+
+class Outcome(StrEnum):
+    """What became of one delivery. All of them are answered with success."""
+
+    APPLIED = "applied"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    #: Taken in before.
+    DUPLICATE = "duplicate"
+    #: Of a type that tells us nothing.
+    IGNORED = "ignored"
+    #: Of another Stripe account or mode; not stored.
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """A signed webhook body, read far enough to be stored."""
+
+    event: ReceivedEvent
+    #: The whole event.
+    content: Mapping[str, Any]
+    livemode: bool
+    #: The connected account that it is about; None for our own.
+    stripe_account_id: str | None
+
+
+def delivery_from_stripe(
+    content: Mapping[str, Any], body: bytes, *, received: datetime
+) -> Delivery:
+    """Read an Event object; raise `UnexpectedShape` where it is none."""
+    data = content.get("data")
+    held = data.get("object") if isinstance(data, Mapping) else None
+    livemode = content.get("livemode")
+    if content.get("object") != "event" or not isinstance(held, Mapping):
+        raise UnexpectedShape("This is not an event of Stripe's.")
+    if not isinstance(livemode, bool):
+        raise UnexpectedShape("The event does not tell its mode.")
+    return Delivery(
+        event=ReceivedEvent(
+            event_id=_id(content.get("id")),
+            type=_id(content.get("type")),
+            customer_id=_customer_of(held),
+            create_time=moment(content.get("created")),
+            receive_time=received,
+            body=body,
+        ),
+        content=content,
+        livemode=livemode,
+        stripe_account_id=id_of(content.get("account")),
+    )
+
+
+async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Outcome]:
+    """Store and apply deliveries in one commit; outcomes are in their order.
+
+    Raise `StateUnavailable` when nothing was saved, and whatever a delivery
+    that cannot be applied raises: the caller then takes them one by one, and
+    stores the one that fails with `store_failed`.
+    """
+
+    async def work(connection: AsyncConnection) -> list[Outcome]:
+        bound = await deployment.get(connection)
+        if bound is None:
+            raise StateUnavailable("The service has never been started on this database.")
+        ours = [each for each in deliveries if _refusal(bound, each) is None]
+        await customers.lock(connection, _customer_ids(ours))
+        return [await _take(connection, bound, each) for each in deliveries]
+
+    return await database.write(work)
+
+
+async def store_failed(database: Database, delivery: Delivery, error: str) -> Outcome:
+    """Store a delivery that cannot be applied, and have its customer read instead."""
+
+    async def work(connection: AsyncConnection) -> Outcome:
+        received = delivery.event
+        await customers.lock(connection, _customer_ids([delivery]))
+        await events.store(connection, received)
+        await events.settle(connection, received.event_id, EventState.FAILED, error=error)
+        await _touch(connection, received, await head.draw(connection), urgent=True)
+        return Outcome.FAILED
+
+    return await database.write(work)
+
+
+async def _take(
+    connection: AsyncConnection, bound: deployment.Deployment, delivery: Delivery
+) -> Outcome:
+    refusal = _refusal(bound, delivery)
+    if refusal is not None:
+        return refusal
+    before = await events.store(connection, delivery.event)
+    if before in (EventState.APPLIED, EventState.SKIPPED):
+        return Outcome.DUPLICATE
+    return await _apply(connection, delivery)
+
+
+def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None:
+    """Tell why a delivery is not even stored; None where it is."""
+    if not _is_ours(bound, delivery):
+        return Outcome.FOREIGN
+    return None if apply.is_of_interest(delivery.event.type) else Outcome.IGNORED
+
+
+async def _apply(connection: AsyncConnection, delivery: Delivery) -> Outcome:
+    received = delivery.event
+    ticket = await head.draw(connection)
+    applied = await apply.apply(connection, delivery.content, received, ticket=ticket)
+    await _touch(connection, received, ticket, urgent=applied.ask)
+    state = EventState.APPLIED if applied.saved else EventState.SKIPPED
+    await events.settle(connection, received.event_id, state)
+    return Outcome(state.value)
+
+
+async def _touch(
+    connection: AsyncConnection, received: ReceivedEvent, ticket: int, *, urgent: bool
+) -> None:
+    if received.customer_id is not None:
+        await touches.touch(
+            connection,
+            received.customer_id,
+            ticket=ticket,
+            urgent=urgent,
+            now=received.receive_time,
+        )
+
+
+def _is_ours(bound: deployment.Deployment, delivery: Delivery) -> bool:
+    return delivery.livemode == bound.livemode and delivery.stripe_account_id in (
+        None,
+        bound.stripe_account_id,
+    )
+
+
+def _customer_ids(deliveries: Sequence[Delivery]) -> list[str]:
+    return [each.event.customer_id for each in deliveries if each.event.customer_id is not None]
+
+
+def _customer_of(held: Mapping[str, Any]) -> str | None:
+    own = held.get("id") if held.get("object") == "customer" else held.get("customer")
+    customer_id = id_of(own)
+    return None if customer_id is None else _id(customer_id)
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID:
+        raise UnexpectedShape("The event lacks an id or a type.")
+    return value

@@ -1,0 +1,57 @@
+"""Bring the database's schema up to date, and tell whether it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from subscription_state import head
+from subscription_state.database import Database
+from subscription_state.errors import SchemaOutdated
+from subscription_state.tables import head as head_table
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def upgrade(database: Database) -> str:
+    """Apply the missing migrations; give the schema's version. Repeating it changes nothing."""
+    await database.run_sync(_upgrade)
+    await database.write(_start_history_once)
+    return newest()
+
+
+async def check(database: Database) -> None:
+    """Raise `SchemaOutdated` unless every migration has been applied."""
+    applied = await database.run_sync(_applied)
+    if applied != newest():
+        raise SchemaOutdated(f"The schema is at {applied or 'nothing'}, {newest()} is needed.")
+
+
+def newest() -> str:
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _applied(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def _start_history_once(connection: AsyncConnection) -> None:
+    rows = await connection.execute(select(func.count()).select_from(head_table))
+    if rows.scalar_one() == 0:
+        await head.start_history(connection)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
