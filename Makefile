@@ -2,13 +2,17 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PORT_HELP := set PAIDUP_GRPC_LISTEN, PAIDUP_METRICS_LISTEN, PAIDUP_GATEWAY_LISTEN or EMULATOR_LISTEN
 
+CODE   := billing_service demo stripe_emulator subscription_state webhook_gateway clients/python tests
 STUBS  := clients/python
-PROTOS := $(wildcard proto/paidup/v1/*.proto)
+PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
+PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
+LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+          --no-emit-find-links --no-emit-package paidup --custom-compile-command "make lock"
+IMAGE  ?= paidup:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto proto-check lock image image-check bench clean
+.PHONY: help setup demo test check proto proto-check lock bench image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,15 +20,48 @@ help: ## List the targets
 setup: $(VENV)/.installed ## Make .venv from the locked dependencies
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml clients/python/pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=…")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable clients/python --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    --editable clients/python --editable .
 	@touch $@
 
+demo: setup ## Play a subscription's life through real processes (ONCE=1: then end)
+	@$(BIN)/python -m demo $(if $(ONCE),--once)
+
+test: setup ## Run every test
+	$(BIN)/pytest $(TESTS)
+
+check: setup proto-check ## Format, lint, types, arrows between packages, Dockerfile
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.configuration --check
+	$(BIN)/hadolint Dockerfile
+
 proto: setup ## Generate the stubs from proto/
-	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=$(STUBS) --pyi_out=$(STUBS) --grpc_python_out=$(STUBS) $(PROTOS)
+	$(BIN)/python $(PROTOC) --python_out=$(STUBS) --pyi_out=$(STUBS) --grpc_python_out=$(STUBS)
+
+proto-check: setup ## Lint and format of proto/, and stubs that match it
+	$(BIN)/buf lint proto
+	$(BIN)/buf format --diff --exit-code proto
+	@drift=$$(mktemp -d) && trap 'rm -rf "$$drift"' EXIT && \
+	$(BIN)/python $(PROTOC) --python_out=$$drift --pyi_out=$$drift --grpc_python_out=$$drift && \
+	diff --recursive --brief --exclude=__pycache__ --exclude=__init__.py $$drift/paidup/v1 $(STUBS)/paidup/v1 \
+	    || { echo "The stubs differ from proto/: run make proto."; exit 1; }
 
 lock: setup ## Lock the dependencies anew, with hashes
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-package paidup --custom-compile-command "make lock" pyproject.toml --output-file requirements/server.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-package paidup --custom-compile-command "make lock" --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --output-file requirements/server.txt
+	$(LOCK) --group build --output-file requirements/build.txt
+	$(LOCK) --group dev pyproject.toml --output-file requirements/dev.txt
+
+bench: setup ## Measure checks, each beside a bare echo in the same run
+	$(BIN)/python -m bench
+
+image: ## Build the container image (IMAGE=name:tag)
+	docker build --tag $(IMAGE) .
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) dist build artifacts

@@ -52,6 +52,9 @@ class EventLog:
         """Emit `event_type` for what changes inside the block, if anything does."""
         before = snapshot(subject)
         yield
+        self.emit_change(event_type, before, subject)
+
+    def emit_change(self, event_type: str, before: StripeObject, subject: StripeObject) -> None:
         previous = difference(before, snapshot(subject))
         if previous:
             self.emit(event_type, subject, previous)

@@ -12,13 +12,27 @@ Keep = Callable[[StripeObject], bool]
 class Table:
     """All objects of one kind, in order of creation, as the plain JSON that Stripe shows."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, owner: Callable[[StripeObject], str] | None = None) -> None:
         self.label = label
         self._rows: dict[str, StripeObject] = {}
+        self._owner = owner
+        self._owned: dict[str, list[StripeObject]] = {}
 
     def add(self, row: StripeObject) -> StripeObject:
         self._rows[row["id"]] = row
+        if self._owner is not None:
+            self._owned.setdefault(self._owner(row), []).append(row)
         return row
+
+    def of(self, owner_id: str) -> list[StripeObject]:
+        """List what belongs to one owner, oldest first, without a look at the rest."""
+        return list(self._owned.get(owner_id, ()))
+
+    def mark_deleted(self, row: StripeObject) -> StripeObject:
+        """Leave of it what Stripe still shows."""
+        stub = {"id": row["id"], "object": row["object"], "deleted": True}
+        self._rows[row["id"]] = stub
+        return stub
 
     def find(self, object_id: str | None) -> StripeObject | None:
         return self._rows.get(object_id) if object_id is not None else None

@@ -1,22 +1,17 @@
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from stripe_emulator.agenda import Agenda
 from stripe_emulator.clock import Clock
 from stripe_emulator.events import EventLog
 from stripe_emulator.instruments import Card
+from stripe_emulator.invoice_lines import Line
+from stripe_emulator.orders import Purchase
 from stripe_emulator.settings import Settings
 from stripe_emulator.tables import StripeObject, Table
 
 
-@dataclass(frozen=True, kw_only=True)
-class Purchase:
-    """What a Checkout Session knows and does not show: what is sold, and to whom so far."""
-
-    line_items: list[StripeObject]
-    subscription_data: StripeObject
-    customer_id: str | None = None
-    subscription_id: str | None = None
+def subscription_id_of(invoice: StripeObject) -> str:
+    return str(invoice["parent"]["subscription_details"]["subscription"])
 
 
 class Tables:
@@ -25,16 +20,16 @@ class Tables:
     def __init__(self) -> None:
         self.customers = Table("customer")
         self.products = Table("product")
-        self.prices = Table("price")
+        self.prices = Table("price", owner=lambda price: str(price["product"]))
         self.features = Table("feature")
         self.product_features = Table("product feature")
         self.active_entitlements = Table("active entitlement")
         self.checkout_sessions = Table("checkout.session")
-        self.subscriptions = Table("subscription")
+        self.subscriptions = Table("subscription", owner=lambda row: str(row["customer"]))
         self.subscription_items = Table("subscription_item")
-        self.invoices = Table("invoice")
+        self.invoices = Table("invoice", owner=subscription_id_of)
         self.invoice_items = Table("invoiceitem")
-        self.invoice_payments = Table("invoice_payment")
+        self.invoice_payments = Table("invoice_payment", owner=lambda row: str(row["invoice"]))
         self.payment_intents = Table("payment_intent")
         self.setup_intents = Table("setup_intent")
         self.charges = Table("charge")
@@ -66,6 +61,11 @@ class World(Tables):
         self.purchases: dict[str, Purchase] = {}
         self.signing_secrets: dict[str, tuple[str, ...]] = {}
         self.granted_features: dict[str, tuple[str, ...]] = {}
+        #: Active entitlements by customer, then by feature.
+        self.entitlements: dict[str, dict[str, StripeObject]] = {}
+        #: Prorations that wait for the subscription's next invoice.
+        self.pending_lines: dict[str, list[Line]] = {}
+        self.products_of_features: dict[str, str] = {}
         self.reminded_of_trial_end: dict[str, int] = {}
         #: Customers whose entitlements may have changed, in the order they did.
         self.unsettled_customers: dict[str, None] = {}

@@ -14,8 +14,10 @@ from subscription_state.from_stripe import (
     API_VERSION,
     account_of,
     id_of,
+    required_id,
     subscription_from_stripe,
     subscription_of_invoice,
+    text_of,
 )
 from subscription_state.model import FirstPayment, Status, StoredSubscription, Subscription
 
@@ -69,17 +71,18 @@ async def apply(
     rule = _rule_for(received.type)
     if rule is None or event.get("api_version") != API_VERSION:
         return Applied(ask=True)
-    data = event["data"]
-    content = Content(
-        received=received,
-        held=data["object"],
-        previous=data.get("previous_attributes") or {},
-        ticket=ticket,
-    )
     try:
-        return await rule(connection, content)
+        return await rule(connection, _content(event, received, ticket))
     except UnexpectedShape:
         return Applied(ask=True)
+
+
+def _content(event: Mapping[str, Any], received: ReceivedEvent, ticket: int) -> Content:
+    data = event["data"]
+    previous = data.get("previous_attributes") or {}
+    if not isinstance(previous, Mapping):
+        raise UnexpectedShape("The event does not tell what it replaced.")
+    return Content(received=received, held=data["object"], previous=previous, ticket=ticket)
 
 
 async def _subscription(connection: AsyncConnection, content: Content) -> Applied:
@@ -163,21 +166,21 @@ async def _checkout_session(connection: AsyncConnection, content: Content) -> Ap
     session = content.held
     saved = await checkouts.note_status(
         connection,
-        session_id=str(id_of(session)),
-        status=str(session.get("status")),
-        payment_status=str(session.get("payment_status")),
+        session_id=required_id(session),
+        status=text_of(session.get("status")),
+        payment_status=text_of(session.get("payment_status")),
         subscription_id=id_of(session.get("subscription")),
     )
     return Applied(saved=saved)
 
 
 async def _customer(connection: AsyncConnection, content: Content) -> Applied:
-    customer_id = id_of(content.held)
-    return Applied(saved=await _link(connection, content, str(customer_id)))
+    customer_id = required_id(content.held)
+    return Applied(saved=await _link(connection, content, customer_id))
 
 
 async def _deleted_customer(connection: AsyncConnection, content: Content) -> Applied:
-    customer_id = str(id_of(content.held))
+    customer_id = required_id(content.held)
     if not await customers.mark_deleted(connection, customer_id):
         return Applied()
     await customers.fence(connection, customer_id, content.ticket)

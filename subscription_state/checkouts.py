@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import checkout_request, checkout_session
@@ -98,6 +98,14 @@ async def note_status(
     return known.rowcount == 1
 
 
+async def request(connection: AsyncConnection, request_id: str) -> CheckoutRequest | None:
+    found = await connection.execute(
+        select(checkout_request).where(checkout_request.c.request_id == request_id)
+    )
+    row = found.first()
+    return None if row is None else _request(row)
+
+
 async def begin_request(
     connection: AsyncConnection,
     request_id: str,
@@ -119,6 +127,15 @@ async def begin_request(
         select(checkout_request).where(checkout_request.c.request_id == request_id)
     )
     return _request(found.one())
+
+
+async def drop_request(connection: AsyncConnection, request_id: str) -> None:
+    """Forget a request that Stripe refused: put right, it may come again under its id."""
+    await connection.execute(
+        delete(checkout_request).where(
+            checkout_request.c.request_id == request_id, checkout_request.c.session_id.is_(None)
+        )
+    )
 
 
 async def finish_request(

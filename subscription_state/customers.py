@@ -59,6 +59,9 @@ async def link(connection: AsyncConnection, customer_id: str, account_id: str) -
 
     A customer that Stripe has deleted gives its account up to the new one.
     """
+    linking = await get(connection, customer_id)
+    if linking is None or linking.account_id is not None:
+        return False
     holder = await of_account(connection, account_id)
     if holder is not None and holder.customer_id != customer_id:
         if not holder.deleted:

@@ -7,8 +7,15 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,6 +30,10 @@ WRITE_ATTEMPTS = 5
 #: A serialization failure, a deadlock, and a key that another transaction took between our
 #: look and our write: this one did nothing, and repeated it sees what the other did.
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505"})
+
+#: What is wrong with the server rather than with a statement: no connection, a refused user, no
+#: such database, no room, an operator's or a time limit's doing, the system's or its own fault.
+OUTAGE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
 
 T = TypeVar("T")
 
@@ -62,9 +73,9 @@ class Database:
                 with _driver_errors():
                     async with self._engine.begin() as connection:
                         return await work(connection)
-            except _Conflict as conflict:
+            except _Conflict:
                 if attempt == WRITE_ATTEMPTS:
-                    raise StateUnavailable("The database is too busy.") from conflict
+                    raise
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
@@ -83,7 +94,7 @@ class Database:
         await self._engine.dispose()
 
 
-class _Conflict(Exception):
+class _Conflict(StateUnavailable):
     """The database refused a transaction that may simply be repeated."""
 
 
@@ -94,11 +105,12 @@ def _driver_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         if _sqlstate(error) in RETRYABLE_SQLSTATES:
-            raise _Conflict from error
+            raise _Conflict("The database is too busy.") from error
         if not _is_outage(error):
             raise
         raise StateUnavailable("The database did not answer.") from error
-    except (PoolTimeout, OSError) as error:
+    except (PoolTimeout, OSError, asyncpg.PostgresError) as error:
+        # The last one is what a server answers that refuses to be connected to.
         raise StateUnavailable("The database did not answer.") from error
 
 
@@ -108,15 +120,20 @@ def _sqlstate(error: DBAPIError) -> str | None:
 
 def _is_outage(error: DBAPIError) -> bool:
     """Tell an absent or overloaded database from a fault of ours in a statement."""
-    return error.connection_invalidated or isinstance(
-        error, (OperationalError, InterfaceError, InternalError)
-    )
+    if error.connection_invalidated:
+        return True
+    sqlstate = _sqlstate(error)
+    if sqlstate is not None:
+        return sqlstate[:2] in OUTAGE_SQLSTATE_CLASSES
+    if isinstance(getattr(error.orig, "__cause__", None), ValueError):
+        return False  # a value that asyncpg cannot send
+    return not isinstance(error, (DataError, IntegrityError, NotSupportedError, ProgrammingError))
 
 
 def _sqlite(url: URL) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -148,6 +165,8 @@ def _postgresql(url: URL) -> AsyncEngine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
+        # A fault's text reaches the log, and values hold people's addresses.
+        hide_parameters=True,
         connect_args={
             "timeout": 5,
             "command_timeout": STATEMENT_TIMEOUT,

@@ -120,7 +120,7 @@ def _decide_at(
     if answers:
         best = min(answers, key=lambda answer: (_RANK[answer.reason], answer.subscription_id))
         return _summed(best, answers)
-    if not giving and not _was_granted(account, subject):
+    if not giving & catalog.keys() and not _was_granted(account, subject):
         return Decision(reason=Reason.UNKNOWN_SUBJECT)
     has_plan = any(each.live for each in account.subscriptions) and not account.customer_deleted
     return Decision(reason=Reason.NOT_IN_PLAN if has_plan else Reason.NO_SUBSCRIPTION)
@@ -134,7 +134,8 @@ def _summed(best: Decision, answers: Iterable[Decision]) -> Decision:
 
 def _products_giving(subject: Subject, catalog: Catalog) -> frozenset[str]:
     if subject.product_id:
-        return frozenset({subject.product_id} & catalog.keys())
+        # Whoever has a product has it, also while the mirror does not know it.
+        return frozenset({subject.product_id})
     return frozenset(
         product_id for product_id, each in catalog.items() if subject.feature in each.features
     )

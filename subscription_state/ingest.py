@@ -12,7 +12,7 @@ from subscription_state import apply, customers, deployment, events, head, touch
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import EventState, ReceivedEvent
-from subscription_state.from_stripe import id_of, moment
+from subscription_state.from_stripe import id_of, moment, required_id, text_of
 
 #: The longest id of Stripe's that is taken for one.
 MAX_ID = 255
@@ -66,8 +66,13 @@ def delivery_from_stripe(
         ),
         content=content,
         livemode=livemode,
-        stripe_account_id=id_of(content.get("account")),
+        stripe_account_id=_account(content.get("account")),
     )
+
+
+def _account(named: Any) -> str | None:
+    # One that cannot be read must not pass for our own.
+    return None if named is None else required_id(named)
 
 
 async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Outcome]:
@@ -163,6 +168,7 @@ def _customer_of(held: Mapping[str, Any]) -> str | None:
 
 
 def _id(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID:
-        raise UnexpectedShape("The event lacks an id or a type.")
-    return value
+    text = text_of(value)
+    if len(text) > MAX_ID:
+        raise UnexpectedShape("An id or a type of the event is too long.")
+    return text

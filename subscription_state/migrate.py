@@ -26,7 +26,8 @@ async def upgrade(database: Database) -> str:
 
 async def check(database: Database) -> None:
     """Raise `SchemaOutdated` unless every migration has been applied."""
-    applied = await database.run_sync(_applied)
+    async with database.read() as connection:
+        applied = await connection.run_sync(_applied)
     if applied != newest():
         raise SchemaOutdated(f"The schema is at {applied or 'nothing'}, {newest()} is needed.")
 

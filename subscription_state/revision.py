@@ -34,7 +34,7 @@ class Revision:
         except (ValueError, binascii.Error, struct.error) as error:
             raise InvalidRevision("This is not a revision.") from error
         revision = cls(epoch=epoch.hex(), number=number)
-        if version != _VERSION or check != revision._check():
+        if version != _VERSION or check != revision._check() or str(revision) != text:
             raise InvalidRevision("This is not a revision.")
         return revision
 

@@ -77,8 +77,8 @@ subscription = Table(
     # a removal obeys the same fence as everything else.
     Column("items", JSON, nullable=False),
     Column("create_time", UtcTime, nullable=False),
-    Column("trial_end", UtcTime),
-    Column("cancel_time", UtcTime),
+    Column("trial_end", UtcTime, index=True),
+    Column("cancel_time", UtcTime, index=True),
     Column("end_time", UtcTime),
     Column("first_payment", String, nullable=False),
     Column("unpaid_since", UtcTime),

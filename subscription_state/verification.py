@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import customers, head, subscriptions, touches
-from subscription_state.model import Status, StoredSubscription, Subscription
+from subscription_state.model import TERMINAL, Status, StoredSubscription, Subscription
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ async def _save_subscriptions(
 
 def _ended(gone: Subscription, now: datetime) -> Subscription:
     """Give what is left of a subscription that Stripe no longer lists: it has ended."""
-    if gone.status is Status.CANCELED:
+    if gone.status in TERMINAL:
         return gone
     return replace(gone, status=Status.CANCELED, end_time=now, unpaid_since=None)
 

@@ -1,0 +1,1 @@
+"""Receives Stripe's webhooks and writes them into the shared state. Calls nobody."""

@@ -1,14 +1,16 @@
-"""What both clients have in common: settings, and what becomes of a failed call."""
+"""What both clients have in common: settings, and how their methods present themselves."""
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from operator import methodcaller
+from typing import Any, get_args
 
 from grpc import StatusCode
 
 from paidup._channel import Options, arguments
 from paidup._endpoint import Endpoint, Tls, Token
 from paidup._errors import FailedCall, Unavailable, from_grpc
-
 
 CLOSED = "The client is closed."
 
@@ -61,3 +63,19 @@ class BaseClient(ABC):
             f"No server at {self._endpoint.address} was ready within {timeout:g} seconds.",
             code=StatusCode.UNAVAILABLE,
         )
+
+
+def describe(method: Any, build: Callable[..., object], returns: Any = None) -> None:
+    """Have `help()` and the like show `method` as `build`, a method that returns the answer.
+
+    `returns` is a generic type that the answer comes in, if any.
+    """
+    signature = inspect.signature(build)
+    answer = get_args(signature.return_annotation)[-1]
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__name__ = method.__qualname__ = build.__name__
+    method.__doc__ = build.__doc__
+    method.__signature__ = signature.replace(
+        parameters=[this, *signature.parameters.values()],
+        return_annotation=returns[answer] if returns else answer,
+    )

@@ -7,8 +7,8 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from paidup import _calls
-from paidup._base_client import BaseClient, serialize
-from paidup._calls import RPCS, Call, PageT, Pages, describe
+from paidup._base_client import BaseClient, describe, serialize
+from paidup._calls import RPCS, Call, Pages, PageT
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")

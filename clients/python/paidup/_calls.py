@@ -9,12 +9,11 @@ and type checkers see the arguments through either.
 A new RPC takes an `Rpc`, a function, and a line in each client.
 """
 
-import inspect
 import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar, get_args
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -293,19 +292,3 @@ def _consistency(at_least_revision: str | None, *, fully_consistent: bool) -> Co
     if at_least_revision is not None:
         return Consistency(at_least_revision=at_least_revision)
     return None
-
-
-def describe(method: Any, build: Callable[..., object], returns: Any = None) -> None:
-    """Have `help()` and the like show `method` as `build`, a method that returns the answer.
-
-    `returns` is a generic type that the answer comes in, if any.
-    """
-    signature = inspect.signature(build)
-    answer = get_args(signature.return_annotation)[-1]
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    method.__name__ = method.__qualname__ = build.__name__
-    method.__doc__ = build.__doc__
-    method.__signature__ = signature.replace(
-        parameters=[this, *signature.parameters.values()],
-        return_annotation=returns[answer] if returns else answer,
-    )

@@ -5,7 +5,7 @@ while most calls fail. Only what is safe to repeat is repeated.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from paidup._calls import RPCS, Rpc
@@ -28,25 +28,27 @@ RETRY_POLICY = {
 #: load on top.
 RETRY_THROTTLING = {"maxTokens": 100, "tokenRatio": 0.1}
 
-OPTIONS: Options = (
+OPTIONS: Mapping[str, int] = {
     # A connection that died unnoticed is found in 40 seconds. Servers cut off
     # whoever pings too often: Paidup's admits a ping every 10 seconds.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.http2.max_pings_without_data": 0,
     # gRPC would wait up to two minutes after a long outage.
-    ("grpc.max_reconnect_backoff_ms", 10_000),
-    ("grpc.max_send_message_length", 4 * 1024 * 1024),
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-)
+    "grpc.max_reconnect_backoff_ms": 10_000,
+    "grpc.max_send_message_length": 4 * 1024 * 1024,
+    "grpc.max_receive_message_length": 16 * 1024 * 1024,
+}
 
 
 def arguments(endpoint: Endpoint, more: Options) -> Options:
-    """Return a channel's arguments; the caller's own come last and so prevail."""
+    """Return a channel's arguments; the caller's own prevail."""
     # A proxy in the environment must not get what is meant for this machine.
-    direct = [("grpc.enable_http_proxy", 0)] if endpoint.on_loopback else []
-    return [("grpc.service_config", service_config(RPCS)), *OPTIONS, *direct, *more]
+    direct = {"grpc.enable_http_proxy": 0} if endpoint.on_loopback else {}
+    own = {**OPTIONS, **direct, "grpc.service_config": service_config(RPCS)}
+    # Of two with the same name, gRPC would take the first.
+    return list((own | dict(more)).items())
 
 
 def service_config(rpcs: Iterable[Rpc[Any]]) -> str:

@@ -8,8 +8,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from paidup import _calls
-from paidup._base_client import CLOSED, BaseClient, serialize
-from paidup._calls import RPCS, Call, PageT, Pages, describe
+from paidup._base_client import CLOSED, BaseClient, describe, serialize
+from paidup._calls import RPCS, Call, Pages, PageT
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")

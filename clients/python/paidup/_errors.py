@@ -17,7 +17,7 @@ reason that a newer service adds still ends in the right branch.
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from grpc import StatusCode
 
@@ -127,7 +127,7 @@ class FailedCall(Protocol):
 
     def details(self) -> str | None: ...
 
-    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+    def trailing_metadata(self) -> Iterable[Any] | None: ...
 
 
 def from_grpc(failed: FailedCall) -> PaidupError:

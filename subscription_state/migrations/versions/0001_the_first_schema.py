@@ -160,6 +160,10 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_subscription_customer_id"), ["customer_id"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_subscription_trial_end"), ["trial_end"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_subscription_cancel_time"), ["cancel_time"], unique=False
+        )
 
     op.create_table(
         "touched",

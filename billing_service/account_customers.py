@@ -1,0 +1,85 @@
+"""Gives every account exactly one Stripe customer, under concurrency and retries."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_service.errors import InvalidRequest, Violation
+from billing_service.stripe_api import LiveStripe
+from billing_service.stripe_errors import StripeRefused
+from subscription_state import customers
+from subscription_state.customers import Customer
+from subscription_state.database import Database
+from subscription_state.from_stripe import ACCOUNT_ID_KEY
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """The customer of an account."""
+
+    customer_id: str
+    #: Just made: Stripe knows no subscription of it.
+    new: bool
+
+
+class AccountCustomers:
+    """Finds an account's customer, or creates it; call it under the account's lock."""
+
+    def __init__(self, database: Database, stripe: LiveStripe) -> None:
+        self._database = database
+        self._stripe = stripe
+
+    async def find(self, account_id: str) -> Customer | None:
+        """Find the account's customer; None where it has none that Stripe still knows."""
+        async with self._database.read() as connection:
+            known = await customers.of_account(connection, account_id)
+        return None if known is None or known.deleted else known
+
+    async def ensure(self, account_id: str, email: str) -> Owner:
+        async with self._database.read() as connection:
+            known = await customers.of_account(connection, account_id)
+        if known is not None and not known.deleted:
+            return Owner(customer_id=known.customer_id, new=False)
+        customer_id = await self._create(account_id, replaces=known)
+        if email:
+            await self._set_email(customer_id, email)
+        return Owner(customer_id=await self._link(customer_id, account_id), new=True)
+
+    async def forget(self, customer_id: str) -> None:
+        """Note that Stripe knows the customer no more."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await customers.lock(connection, [customer_id])
+            await customers.mark_deleted(connection, customer_id)
+
+        await self._database.write(work)
+
+    async def _create(self, account_id: str, *, replaces: Customer | None) -> str:
+        """Create the customer under a key of the account's own.
+
+        Two replicas, or a retry after a crash, then get the same customer. The
+        request must be the same each time, so the e-mail address comes later.
+        """
+        key = f"customer:{account_id}"
+        if replaces is not None:
+            key = f"{key}:{replaces.customer_id}"
+        raw = await self._stripe.create_customer(
+            {"metadata": {ACCOUNT_ID_KEY: account_id}}, idempotency_key=key[:255]
+        )
+        return str(raw["id"])
+
+    async def _set_email(self, customer_id: str, email: str) -> None:
+        try:
+            await self._stripe.update_customer(customer_id, {"email": email})
+        except StripeRefused as refusal:
+            violation = Violation(field="customer_email", description="Stripe does not accept it.")
+            raise InvalidRequest(violation) from refusal
+
+    async def _link(self, customer_id: str, account_id: str) -> str:
+        async def work(connection: AsyncConnection) -> str:
+            await customers.lock(connection, [customer_id])
+            await customers.link(connection, customer_id, account_id)
+            owner = await customers.of_account(connection, account_id)
+            return customer_id if owner is None else owner.customer_id
+
+        return await self._database.write(work)

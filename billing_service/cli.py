@@ -1,0 +1,97 @@
+"""The service's commands."""
+
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+
+from billing_service import catalog_commands, doctor, server
+from billing_service.catalog_file import CatalogInvalid
+from billing_service.errors import BillingError
+from billing_service.settings import ServiceSettings
+from billing_service.stripe_errors import StripeRefused
+from subscription_state import logs, migrate
+from subscription_state.database import Database
+from subscription_state.errors import StateError
+from subscription_state.settings import SettingsInvalid, StateSettings, load
+
+app = typer.Typer(
+    help="Paidup's gRPC service. Settings are environment variables: see docs/configuration.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+catalog = typer.Typer(help="Products, prices and features at Stripe.", no_args_is_help=True)
+app.add_typer(catalog, name="catalog")
+
+errors = Console(stderr=True)
+T = TypeVar("T")
+
+#: What a person can mend; anything else is a fault of ours and shows its traceback.
+EXPECTED = (StateError, BillingError, StripeRefused, server.PortTaken, CatalogInvalid)
+
+
+@app.command()
+def serve() -> None:
+    """Serve gRPC until SIGTERM, which finishes the calls in flight first."""
+    _run(ServiceSettings, server.serve)
+
+
+@app.command(name="migrate")
+def migrate_() -> None:
+    """Bring the database's schema up to date. Repeating it changes nothing."""
+    version = _run(StateSettings, _migrate)
+    Console().print(f"The schema is at version {version}.")
+
+
+async def _migrate(settings: StateSettings) -> str:
+    database = Database.at(settings.database_url)
+    try:
+        return await migrate.upgrade(database)
+    finally:
+        await database.close()
+
+
+@catalog.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="A catalog in TOML.", exists=True, dir_okay=False)],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Create at Stripe what the file names and Stripe lacks: features, products, prices.
+
+    Shows what it will change, and asks. Repeating it changes nothing.
+    """
+    applied = _run(
+        ServiceSettings, lambda settings: catalog_commands.apply(settings, file, ask=not yes)
+    )
+    raise typer.Exit(0 if applied else 1)
+
+
+@app.command(name="doctor")
+def doctor_() -> None:
+    """Look for what is wrong with keys, database, secrets and catalogue."""
+    healthy = _run(ServiceSettings, doctor.examine)
+    raise typer.Exit(0 if healthy else 1)
+
+
+S = TypeVar("S", bound=StateSettings)
+
+
+def _run(settings_type: type[S], work: Callable[[S], Coroutine[Any, Any, T]]) -> T:
+    """Read the settings, then do the work; what a person can mend is told without a traceback."""
+    try:
+        settings = load(settings_type)
+    except SettingsInvalid as error:
+        errors.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(2)
+    logs.configure(settings.log_format)
+    try:
+        return uvloop.run(work(settings))
+    except EXPECTED as error:
+        errors.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1)

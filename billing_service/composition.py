@@ -1,0 +1,68 @@
+"""The one place where the service's parts are put together."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from billing_service.background import Background
+from billing_service.checkout import Checkout
+from billing_service.checks import Checks
+from billing_service.mirror import Mirror
+from billing_service.portal import Portal
+from billing_service.servicer import BillingServicer
+from billing_service.session_status import SessionStatuses
+from billing_service.settings import ServiceSettings, split
+from billing_service.stripe_api import LiveStripe
+from billing_service.urls import AllowedOrigins
+from billing_service.verifier import Verifier
+from subscription_state.database import Database
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Everything that a running service consists of."""
+
+    database: Database
+    stripe: LiveStripe
+    verifier: Verifier
+    mirror: Mirror
+    background: Background
+    servicer: BillingServicer
+
+    async def close(self) -> None:
+        await self.stripe.close()
+        await self.database.close()
+
+
+def compose(settings: ServiceSettings) -> Parts:
+    """Build the parts; nothing is connected yet."""
+    database = Database.at(settings.database_url)
+    stripe = open_stripe(settings)
+    verifier = Verifier(database, stripe)
+    interval = timedelta(seconds=settings.catalog_interval_seconds)
+    mirror = Mirror(database, stripe, interval=interval)
+    origins = AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode)
+    servicer = BillingServicer(
+        database=database,
+        checkout=Checkout(database, stripe, verifier),
+        session_statuses=SessionStatuses(database, stripe, verifier),
+        portal=Portal(database, stripe, default_return_url=settings.portal_return_url),
+        checks=Checks(database, settings.policy),
+        origins=origins,
+        publishable_key=settings.stripe_publishable_key,
+    )
+    return Parts(
+        database=database,
+        stripe=stripe,
+        verifier=verifier,
+        mirror=mirror,
+        background=Background(database, verifier, mirror),
+        servicer=servicer,
+    )
+
+
+def open_stripe(settings: ServiceSettings) -> LiveStripe:
+    return LiveStripe(
+        settings.stripe_api_key.get_secret_value(),
+        api_base=settings.stripe_api_base,
+        timeout=settings.stripe_timeout_seconds,
+    )

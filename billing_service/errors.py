@@ -1,0 +1,176 @@
+"""What callers are told, one class a fact. Knows nothing of gRPC.
+
+    BillingError
+    ├── InvalidRequest           fields break their rules
+    ├── UrlNotAllowed            a URL's origin is not among those allowed
+    ├── InvalidToken             not a revision or page token of this service
+    ├── PriceNotFound            Stripe knows no such price
+    ├── SessionNotFound          no such Checkout Session of this account
+    ├── CustomerNotFound         the account has no Stripe customer yet
+    ├── AlreadySubscribed        the account pays for it already
+    ├── SubscriptionAmbiguous    several live subscriptions: name one
+    ├── RequestIdReused          the request id was used with other parameters
+    ├── StripeMisconfigured      Stripe refused our key or settings
+    └── RetryLater               the same call may succeed later
+        ├── StripeUnavailable
+        ├── StateNotAvailable
+        ├── RevisionNotReached
+        └── Overloaded
+
+The `reason` of each is a value of the contract's `ErrorReason`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """One field that breaks its rule."""
+
+    #: The field's path, such as `line_items[0].quantity`.
+    field: str
+    description: str
+
+
+class BillingError(Exception):
+    """Base of all errors that callers are told about; the text is for them."""
+
+    #: A name of `grpc.StatusCode`.
+    code: ClassVar[str]
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+        self.violations: tuple[Violation, ...] = ()
+        self.retry_delay: timedelta | None = None
+
+
+class InvalidRequest(BillingError):
+    code = "INVALID_ARGUMENT"
+    reason = "ERROR_REASON_INVALID_REQUEST"
+
+    def __init__(self, *violations: Violation) -> None:
+        fields = ", ".join(violation.field for violation in violations)
+        super().__init__(f"The request breaks the rules of: {fields}.")
+        self.violations = violations
+
+
+class UrlNotAllowed(BillingError):
+    code = "INVALID_ARGUMENT"
+    reason = "ERROR_REASON_URL_NOT_ALLOWED"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"The origin of {field} is not one that this service allows.", field=field)
+        self.violations = (Violation(field=field, description="Its origin is not allowed."),)
+
+
+class InvalidToken(BillingError):
+    code = "INVALID_ARGUMENT"
+    reason = "ERROR_REASON_INVALID_TOKEN"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} is not a token of this service.", field=field)
+        self.violations = (Violation(field=field, description="Not a token of this service."),)
+
+
+class PriceNotFound(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_PRICE_NOT_FOUND"
+
+    def __init__(self, price: str) -> None:
+        super().__init__(f"Stripe knows no active price {price}.", price=price)
+
+
+class SessionNotFound(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("The account has no such Checkout Session.", session_id=session_id)
+
+
+class CustomerNotFound(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_CUSTOMER_NOT_FOUND"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__("The account has no Stripe customer yet.", account_id=account_id)
+
+
+class AlreadySubscribed(BillingError):
+    code = "FAILED_PRECONDITION"
+    reason = "ERROR_REASON_ALREADY_SUBSCRIBED"
+
+    def __init__(self, *, subscription_id: str, product_id: str) -> None:
+        super().__init__(
+            "The account already holds a live subscription to this product.",
+            subscription_id=subscription_id,
+            product_id=product_id,
+        )
+
+
+class SubscriptionAmbiguous(BillingError):
+    code = "FAILED_PRECONDITION"
+    reason = "ERROR_REASON_SUBSCRIPTION_AMBIGUOUS"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            "The account has several live subscriptions: name one.", account_id=account_id
+        )
+
+
+class RequestIdReused(BillingError):
+    code = "ALREADY_EXISTS"
+    reason = "ERROR_REASON_REQUEST_ID_REUSED"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            "The request id was used before with other parameters.", request_id=request_id
+        )
+
+
+class StripeMisconfigured(BillingError):
+    code = "FAILED_PRECONDITION"
+    reason = "ERROR_REASON_STRIPE_MISCONFIGURED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Stripe refused the service's key or settings; its operator's log says why."
+        )
+
+
+class RetryLater(BillingError):
+    """The same call may succeed after `retry_delay`."""
+
+    code = "UNAVAILABLE"
+    message: ClassVar[str]
+    delay: ClassVar[timedelta] = timedelta(seconds=1)
+
+    def __init__(self, delay: timedelta | None = None) -> None:
+        super().__init__(self.message)
+        self.retry_delay = delay or self.delay
+
+
+class StripeUnavailable(RetryLater):
+    reason = "ERROR_REASON_STRIPE_UNAVAILABLE"
+    message = "Stripe did not answer, or is limiting calls."
+    delay = timedelta(seconds=2)
+
+
+class StateNotAvailable(RetryLater):
+    reason = "ERROR_REASON_STATE_UNAVAILABLE"
+    message = "The database did not answer."
+
+
+class RevisionNotReached(RetryLater):
+    reason = "ERROR_REASON_REVISION_NOT_REACHED"
+    message = "The revision was not reached in time."
+
+
+class Overloaded(RetryLater):
+    code = "RESOURCE_EXHAUSTED"
+    reason = "ERROR_REASON_OVERLOADED"
+    message = "The server is taking no more calls of this method for now."

@@ -1,0 +1,26 @@
+"""What the service counts; served at `/metrics`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+STRIPE_CALLS = Counter(
+    "paidup_stripe_calls", "Calls to Stripe by operation and outcome.", ["operation", "outcome"]
+)
+VERIFIES = Counter("paidup_verifies", "Customers compared with Stripe, by outcome.", ["outcome"])
+DRIFT = Counter("paidup_drift", "Subscriptions that differed from what Stripe said.")
+TOUCHED = Gauge("paidup_touched", "Customers that wait to be compared with Stripe.")
+OLDEST_TOUCH = Gauge("paidup_oldest_touch_seconds", "How long the oldest of them has waited.")
+LAST_VERIFY = Gauge("paidup_last_verify_timestamp_seconds", "When a verify last succeeded.")
+DOUBLE_SUBSCRIPTIONS = Counter(
+    "paidup_double_subscriptions", "Second live subscriptions to a product that were found."
+)
+UNKNOWN_STATUSES = Counter(
+    "paidup_unknown_statuses", "Subscriptions read with a status that is not known here."
+)
+STARTED = Counter("grpc_server_started", "Calls started.", ["grpc_service", "grpc_method"])
+HANDLED = Counter(
+    "grpc_server_handled", "Calls ended, by status.", ["grpc_service", "grpc_method", "grpc_code"]
+)
+HANDLING_SECONDS = Histogram(
+    "grpc_server_handling_seconds", "How long calls took.", ["grpc_service", "grpc_method"]
+)
+READY = Gauge("paidup_ready", "Whether the service says that it serves.")

@@ -1,0 +1,88 @@
+"""Whether the service may be asked: told to gRPC's health service and to `/readyz`."""
+
+import asyncio
+import logging
+
+from grpc_health.v1 import health, health_pb2
+
+from billing_service import metrics
+from billing_service.errors import BillingError
+from billing_service.stripe_api import LiveStripe
+from billing_service.stripe_errors import StripeRefused
+from subscription_state import deployment, migrate
+from subscription_state.database import Database
+from subscription_state.errors import SchemaOutdated, StateUnavailable
+
+log = logging.getLogger(__name__)
+
+SERVICES = ("", "paidup.v1.BillingService", "paidup.v1.AdminService")
+CHECK_EVERY = 1.0
+#: Being ready does not wait longer for Stripe, in seconds.
+ACCOUNT_TIMEOUT = 3.0
+
+
+class Readiness:
+    """Serving only while the database answers, is migrated, and is this deployment's."""
+
+    def __init__(
+        self, database: Database, stripe: LiveStripe, health_servicer: health.aio.HealthServicer
+    ) -> None:
+        self._database = database
+        self._stripe = stripe
+        self._health = health_servicer
+        self._bound = False
+        self.problem: str | None = "starting"
+
+    async def follow(self, *, livemode: bool) -> None:
+        """Keep health up to date until cancelled; raise `WrongDeployment` at once."""
+        while True:
+            await self._tell(await self._look(livemode=livemode))
+            await asyncio.sleep(CHECK_EVERY)
+
+    async def drain(self) -> None:
+        """Say for good that no more calls should come."""
+        await self._tell("draining")
+        await self._health.enter_graceful_shutdown()
+
+    async def _look(self, *, livemode: bool) -> str | None:
+        try:
+            await migrate.check(self._database)
+            if not self._bound:
+                await bind(self._database, self._stripe, livemode=livemode)
+                self._bound = True
+        except StateUnavailable:
+            return "the database does not answer"
+        except SchemaOutdated as error:
+            return str(error)
+        return None
+
+    async def _tell(self, problem: str | None) -> None:
+        if problem == self.problem:
+            return
+        log.info("readiness_changed", extra={"ready": problem is None, "problem": problem})
+        self.problem = problem
+        metrics.READY.set(problem is None)
+        serving = health_pb2.HealthCheckResponse.ServingStatus
+        status = serving.SERVING if problem is None else serving.NOT_SERVING
+        for service in SERVICES:
+            await self._health.set(service, status)
+
+
+async def bind(database: Database, stripe: LiveStripe, *, livemode: bool) -> None:
+    """Bind the database to the key's mode, and to its account where Stripe tells it.
+
+    Raise `WrongDeployment` where the database belongs to another.
+    """
+    await database.write(lambda connection: deployment.bind(connection, livemode=livemode))
+    try:
+        async with asyncio.timeout(ACCOUNT_TIMEOUT):
+            account_id = await stripe.account_id()
+    except (BillingError, StripeRefused, TimeoutError):
+        # A restricted key may not read it, and Stripe may be away: the mode is known.
+        log.warning("stripe_account_not_read")
+        return
+    await database.write(
+        lambda connection: deployment.bind(
+            connection, livemode=livemode, stripe_account_id=account_id
+        )
+    )

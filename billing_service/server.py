@@ -1,0 +1,154 @@
+"""Runs the service: gRPC, the operators' HTTP, the background, and the way out."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from paidup.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    billing_service_pb2,
+    billing_service_pb2_grpc,
+)
+
+from billing_service.composition import Parts, compose
+from billing_service.interceptors import CallInterceptor
+from billing_service.operations_http import operations_app
+from billing_service.readiness import Readiness
+from billing_service.servicer import AdminServicer
+from billing_service.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE = 4 * 1024 * 1024
+#: How long calls in flight may take to finish at the end, in seconds.
+GRACE = 20
+
+OPTIONS = [
+    # A forgotten process must not share the port in silence.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 16 * 1024),
+    # Clients ping every 30 s, also between calls; stricter servers end their connections.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients look for new replicas only when a connection ends.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+]
+
+
+class PortTaken(Exception):
+    """Something else listens there already."""
+
+
+async def serve(settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT; raise `PortTaken` or `WrongDeployment` at the start."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    parts = compose(settings)
+    try:
+        await _serve(settings, parts, stopping)
+    finally:
+        await parts.close()
+
+
+async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Event) -> None:
+    health_servicer = health.aio.HealthServicer()
+    readiness = Readiness(parts.database, parts.stripe, health_servicer)
+    server = build_server(parts, health_servicer)
+    port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
+    async with _operations(settings, readiness):
+        await server.start()
+        _announce(settings.grpc_listen, port)
+        following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
+        working = asyncio.create_task(parts.background.run())
+        await _first_of(stopping, following, working)
+        await _drain(settings, server, readiness, following)
+        working.cancel()
+        await asyncio.gather(following, working, return_exceptions=True)
+    _raise_failure(following, working)
+
+
+def build_server(parts: Parts, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    server = grpc.aio.server(interceptors=[CallInterceptor()], options=OPTIONS)
+    billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        [
+            billing_service_pb2.DESCRIPTOR.services_by_name["BillingService"].full_name,
+            admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+            health.SERVICE_NAME,
+            reflection.SERVICE_NAME,
+        ],
+        server,
+    )
+    return server
+
+
+def _bind(server: grpc.aio.Server, listen: str, variable: str) -> int:
+    try:
+        return server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise PortTaken(f"Cannot listen on {listen}: choose another with {variable}.") from error
+
+
+def _announce(listen: str, port: int) -> None:
+    host = listen.rpartition(":")[0]
+    print(f"billing_service listening on {host}:{port}", flush=True)  # noqa: T201 - whoever started it waits for this line
+
+
+@asynccontextmanager
+async def _operations(settings: ServiceSettings, readiness: Readiness) -> AsyncIterator[None]:
+    runner = web.AppRunner(operations_app(readiness), access_log=None)
+    await runner.setup()
+    host, _, port = settings.metrics_listen.rpartition(":")
+    try:
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise PortTaken(
+            f"Cannot listen on {settings.metrics_listen}: choose another with "
+            "PAIDUP_METRICS_LISTEN."
+        ) from error
+    bound = runner.addresses[0][1]
+    print(f"billing_service metrics on http://{host}:{bound}", flush=True)  # noqa: T201 - likewise
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _first_of(stopping: asyncio.Event, *tasks: "asyncio.Task[None]") -> None:
+    """Wait for the signal, or for a task that ended: they never should."""
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _drain(
+    settings: ServiceSettings,
+    server: grpc.aio.Server,
+    readiness: Readiness,
+    following: "asyncio.Task[None]",
+) -> None:
+    """Leave in order: say so, let the word spread, finish calls in flight."""
+    following.cancel()
+    await readiness.drain()
+    await asyncio.sleep(settings.drain_seconds)
+    await server.stop(GRACE)
+    log.info("stopped")
+
+
+def _raise_failure(*tasks: "asyncio.Task[None]") -> None:
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error

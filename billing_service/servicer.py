@@ -1,0 +1,166 @@
+"""The contract's services: each method translates in, asks, and translates out."""
+
+from typing import Any
+
+import grpc
+from paidup.v1 import admin_service_pb2_grpc, billing_service_pb2_grpc
+from paidup.v1 import billing_service_pb2 as pb
+
+from billing_service import page_tokens, subscription_lists, validation
+from billing_service.checkout import Checkout, Offer
+from billing_service.checks import LONGEST_WAIT, Checks
+from billing_service.order import order_from_proto
+from billing_service.portal import Flow, Portal, PortalVisit
+from billing_service.session_status import SessionState, SessionStatuses
+from billing_service.to_proto import (
+    entitlement_to_proto,
+    payment_status_to_proto,
+    session_status_to_proto,
+    subscription_to_proto,
+    time_to_proto,
+)
+from billing_service.urls import AllowedOrigins
+from subscription_state.database import Database
+from subscription_state.entitlements import Subject
+from subscription_state.from_stripe import moment
+
+Context = grpc.aio.ServicerContext
+
+_FLOWS = {
+    pb.PORTAL_FLOW_UNSPECIFIED: Flow.HOME,
+    pb.PORTAL_FLOW_PAYMENT_METHOD_UPDATE: Flow.PAYMENT_METHOD_UPDATE,
+    pb.PORTAL_FLOW_SUBSCRIPTION_CANCEL: Flow.SUBSCRIPTION_CANCEL,
+    pb.PORTAL_FLOW_SUBSCRIPTION_UPDATE: Flow.SUBSCRIPTION_UPDATE,
+}
+
+
+async def _not_offered(_self: Any, _request: Any, context: Context) -> None:
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This server does not offer it yet.")
+
+
+class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
+    """Serves `paidup.v1.BillingService`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        checkout: Checkout,
+        session_statuses: SessionStatuses,
+        portal: Portal,
+        checks: Checks,
+        origins: AllowedOrigins,
+        publishable_key: str,
+    ) -> None:
+        self._database = database
+        self._checkout = checkout
+        self._session_statuses = session_statuses
+        self._portal = portal
+        self._checks = checks
+        self._origins = origins
+        self._publishable_key = publishable_key
+
+    async def CreateCheckoutSession(
+        self, request: pb.CreateCheckoutSessionRequest, _context: Context
+    ) -> pb.CreateCheckoutSessionResponse:
+        validation.checkout_request(request, self._origins)
+        offer = await self._checkout.create(order_from_proto(request))
+        return self._offer_to_proto(offer)
+
+    def _offer_to_proto(self, offer: Offer) -> pb.CreateCheckoutSessionResponse:
+        session = offer.session
+        return pb.CreateCheckoutSessionResponse(
+            session_id=session["id"],
+            client_secret=session.get("client_secret") or "",
+            url=session.get("url") or "",
+            publishable_key=self._publishable_key,
+            expire_time=time_to_proto(moment(session["expires_at"])),
+            customer_id=session["customer"],
+            reused=offer.reused,
+        )
+
+    async def GetSessionStatus(
+        self, request: pb.GetSessionStatusRequest, _context: Context
+    ) -> pb.GetSessionStatusResponse:
+        validation.session_status_request(request)
+        state = await self._session_statuses.get(request.account_id, request.session_id)
+        return _session_state_to_proto(state)
+
+    async def CreatePortalSession(
+        self, request: pb.CreatePortalSessionRequest, _context: Context
+    ) -> pb.CreatePortalSessionResponse:
+        validation.portal_request(request, self._origins)
+        visit = PortalVisit(
+            account_id=request.account_id,
+            return_url=request.return_url,
+            flow=_FLOWS[request.flow],
+            subscription_id=request.subscription_id,
+            locale=request.locale,
+        )
+        session = await self._portal.open(visit)
+        return pb.CreatePortalSessionResponse(session_id=session["id"], url=session["url"])
+
+    async def CheckEntitlement(
+        self, request: pb.CheckEntitlementRequest, context: Context
+    ) -> pb.CheckEntitlementResponse:
+        validation.check_request(request)
+        if request.consistency.at_least_revision:
+            seconds = validation.longest_wait(context.time_remaining(), LONGEST_WAIT)
+            token = request.consistency.at_least_revision
+            await self._checks.wait_for(token, seconds=seconds)
+        subject = Subject(feature=request.feature, product_id=request.product_id)
+        answer = await self._checks.check(request.account_id, subject)
+        return pb.CheckEntitlementResponse(
+            entitlement=entitlement_to_proto(request.account_id, subject, answer.decision),
+            revision=str(answer.revision),
+        )
+
+    async def ListSubscriptions(
+        self, request: pb.ListSubscriptionsRequest, _context: Context
+    ) -> pb.ListSubscriptionsResponse:
+        validation.list_subscriptions_request(request)
+        page = await subscription_lists.list_page(
+            self._database,
+            request.account_id,
+            size=page_tokens.page_size(request.page_size),
+            token=request.page_token,
+        )
+        return pb.ListSubscriptionsResponse(
+            subscriptions=[subscription_to_proto(each) for each in page.subscriptions],
+            next_page_token=page.next_page_token,
+        )
+
+    BatchCheckEntitlements = _not_offered
+    ListEntitlements = _not_offered
+    WatchEntitlements = _not_offered
+
+
+def _session_state_to_proto(state: SessionState) -> pb.GetSessionStatusResponse:
+    session = state.session or {}
+    ended = state.status == "complete"
+    response = pb.GetSessionStatusResponse(
+        status=session_status_to_proto(state.status),
+        payment_status=payment_status_to_proto(state.payment_status),
+        revision=str(state.revision),
+    )
+    if ended:
+        response.customer_email = (session.get("customer_details") or {}).get("email") or ""
+        response.subscription_id = session.get("subscription") or ""
+    elif state.status == "open":
+        response.client_secret = session.get("client_secret") or ""
+        response.url = session.get("url") or ""
+    return response
+
+
+class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
+    """Serves `paidup.v1.AdminService`."""
+
+    ExplainEntitlement = _not_offered
+    CreateGrant = _not_offered
+    RevokeGrant = _not_offered
+    ListGrants = _not_offered
+    ListEvents = _not_offered
+    ReplayEvent = _not_offered
+    RefreshAccount = _not_offered
+    LinkCustomer = _not_offered
+    EraseAccount = _not_offered

@@ -1,0 +1,126 @@
+"""What `billing_service` is told by its environment."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from subscription_state.entitlements import Policy
+from subscription_state.settings import Listen, StateSettings, is_loopback
+
+_KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
+_PUBLISHABLE_KEY = r"^pk_(test|live)_\w+$"
+#: How a mode stands in a key of Stripe's.
+_LIVE = "_live_"
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(value.get_secret_value()):
+        message = "must be a secret or restricted key: sk_… or rk_…"
+        raise ValueError(message)
+    return value
+
+
+def _origins(value: str) -> str:
+    for origin in split(value):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+            message = "must be origins such as https://app.example.com, comma separated"
+            raise ValueError(message)
+    return value
+
+
+def split(value: str) -> list[str]:
+    """Split a list of a setting's: by commas or lines."""
+    return [part.strip() for part in value.replace(",", "\n").splitlines() if part.strip()]
+
+
+class ServiceSettings(StateSettings):
+    """Settings of the gRPC service."""
+
+    grpc_listen: Listen = Field(
+        default="127.0.0.1:50051", description="Where gRPC is served, `HOST:PORT`."
+    )
+    metrics_listen: Listen = Field(
+        default="127.0.0.1:9464",
+        description="Where `/metrics`, `/healthz` and `/readyz` are served, `HOST:PORT`.",
+    )
+    allow_plaintext: bool = Field(
+        default=False,
+        description="Whether gRPC may be served without TLS on anything but loopback, as behind "
+        "a mesh that encrypts.",
+    )
+    stripe_api_key: Annotated[SecretStr, AfterValidator(_key)] = Field(
+        description="Stripe's secret or restricted key: `sk_…` or `rk_…`. Its mode decides the "
+        "deployment's."
+    )
+    stripe_publishable_key: str = Field(
+        pattern=_PUBLISHABLE_KEY,
+        description="Stripe's publishable key, `pk_…`, handed to callers for Stripe.js.",
+    )
+    stripe_api_base: str = Field(
+        default="https://api.stripe.com",
+        pattern=r"^https?://",
+        description="Where Stripe's API is; another address for the emulator.",
+    )
+    stripe_timeout_seconds: float = Field(
+        default=10, gt=0, le=60, description="How long one try of a call to Stripe may take."
+    )
+    allowed_origins: Annotated[str, AfterValidator(_origins), NoDecode] = Field(
+        default="",
+        description="Origins that callers' URLs may have, comma or line separated. In test mode "
+        "loopback is allowed besides.",
+    )
+    portal_return_url: str = Field(
+        default="", description="Where the portal's way back leads unless a caller says so."
+    )
+    grace_days: int = Field(
+        default=3,
+        ge=0,
+        le=365,
+        description="How many days a late payment is forgiven, from the unpaid invoice's creation.",
+    )
+    pending_payment: Literal["deny", "allow"] = Field(
+        default="deny", description="Whether a first bank debit that is on its way entitles."
+    )
+    catalog_interval_seconds: float = Field(
+        default=300,
+        ge=1,
+        description="How often products and their features are read from Stripe.",
+    )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=60,
+        description="How long calls are still taken after SIGTERM, while health says NOT_SERVING.",
+    )
+
+    @property
+    def livemode(self) -> bool:
+        return _LIVE in self.stripe_api_key.get_secret_value()
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            grace=timedelta(days=self.grace_days), pending_entitles=self.pending_payment == "allow"
+        )
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        if (_LIVE in self.stripe_publishable_key) != self.livemode:
+            message = "PAIDUP_STRIPE_PUBLISHABLE_KEY: is of another mode than PAIDUP_STRIPE_API_KEY"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _plaintext_stays_home(self) -> Self:
+        if not is_loopback(self.grpc_listen) and not self.allow_plaintext:
+            message = (
+                "PAIDUP_GRPC_LISTEN: plaintext on anything but loopback needs "
+                "PAIDUP_ALLOW_PLAINTEXT=true"
+            )
+            raise ValueError(message)
+        return self

@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from clients.python.tests.scripted_service import ScriptedService, running
+from clients.python.tests.twins import CLIENTS, Client
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[ScriptedService]:
+    async with running() as service:
+        yield service
+
+
+@pytest.fixture(params=CLIENTS)
+def client_class(request: pytest.FixtureRequest) -> Any:
+    return CLIENTS[request.param]
+
+
+@pytest.fixture
+async def client(service: ScriptedService, client_class: Any) -> AsyncIterator[Client]:
+    async with client_class(service.address) as client:
+        yield client

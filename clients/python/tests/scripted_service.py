@@ -1,0 +1,124 @@
+"""A billing service that says what a test told it to, over genuine gRPC."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from paidup.v1 import billing_service_pb2 as pb
+from paidup.v1.billing_service_pb2_grpc import (
+    BillingServiceServicer,
+    add_BillingServiceServicer_to_server,
+)
+
+METHODS = pb.DESCRIPTOR.services_by_name["BillingService"].methods_by_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    rpc: str
+    request: Any
+    metadata: dict[str, str | bytes]
+    time_remaining: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    code: grpc.StatusCode
+    message: str = "no"
+    details: Sequence[Message] = ()
+    #: Sent as they are, instead of `details`.
+    raw_details: bytes | None = None
+
+    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        for detail in self.details:
+            packed = AnyMessage()
+            packed.Pack(detail)
+            status.details.append(packed)
+        details = status.SerializeToString() if self.raw_details is None else self.raw_details
+        return (("grpc-status-details-bin", details),)
+
+
+class Silence:
+    """No answer at all."""
+
+
+class ScriptedService(BillingServiceServicer):
+    """Records what it receives and gives the answers it was told, then empty ones."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.received: list[Received] = []
+        self.called = asyncio.Event()
+        self.health = health.aio.HealthServicer()
+        self._answers: dict[str, deque[Message | Failure | Silence]] = defaultdict(deque)
+
+    def answer(self, rpc: str, *answers: Message | Failure | Silence) -> None:
+        self._answers[rpc].extend(answers)
+
+    async def fall_ill(self) -> None:
+        await self.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def recover(self) -> None:
+        await self.health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    async def serve(self, rpc: str, request: Message, context: grpc.aio.ServicerContext) -> Message:
+        self.received.append(
+            Received(
+                rpc=rpc,
+                request=request,
+                metadata=dict(context.invocation_metadata() or ()),
+                time_remaining=context.time_remaining(),
+            )
+        )
+        self.called.set()
+        answer = self._answers[rpc].popleft() if self._answers[rpc] else None
+        if isinstance(answer, Silence):
+            await asyncio.Event().wait()
+        if isinstance(answer, Failure):
+            await context.abort(answer.code, answer.message, answer.trailing_metadata())
+        if isinstance(answer, Message):
+            return answer
+        return GetMessageClass(METHODS[rpc].output_type)()
+
+
+def _method(rpc: str) -> Callable[..., Awaitable[Message]]:
+    async def method(
+        self: ScriptedService, request: Message, context: grpc.aio.ServicerContext
+    ) -> Message:
+        return await self.serve(rpc, request, context)
+
+    return method
+
+
+for _rpc in METHODS:
+    setattr(ScriptedService, _rpc, _method(_rpc))
+
+
+@asynccontextmanager
+async def running(
+    credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0"
+) -> AsyncIterator[ScriptedService]:
+    service = ScriptedService()
+    server = grpc.aio.server()
+    add_BillingServiceServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(service.health, server)
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
+    service.address = address.replace(":0", f":{port}")
+    await server.start()
+    try:
+        yield service
+    finally:
+        await server.stop(None)

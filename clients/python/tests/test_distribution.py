@@ -1,0 +1,201 @@
+"""What is delivered: names, types, dependencies, files."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import paidup
+import pytest
+from paidup.v1.billing_service_pb2 import CreateCheckoutSessionResponse
+
+from clients.python.tests.scripted_service import ScriptedService
+
+PROJECT = Path(__file__).parents[1]
+
+THIRD_PARTY_OF_IMPORT = """
+import json, sys
+import grpc.aio  # loads what it finds of gRPC's other distributions
+before = set(sys.modules)
+import paidup
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+google = {name for name in sys.modules if name.startswith("google.")}
+known = set(sys.stdlib_module_names) | set(sys.builtin_module_names) | {"paidup"}
+print(json.dumps([sorted(loaded - known), sorted(google)]))
+"""
+
+FIRST_STEPS = """
+import asyncio, paidup
+
+paidup.BlockingBillingClient("localhost:50051").close()
+
+async def main():
+    async with paidup.BillingClient("localhost:50051"):
+        print("ready")
+
+asyncio.run(main())
+"""
+
+TYPED_USE = """
+from typing import assert_type
+from paidup import BillingClient, BlockingBillingClient, LineItem, Subscription, UiMode
+from paidup.v1.billing_service_pb2 import CheckEntitlementResponse, CreateCheckoutSessionResponse
+
+async def awaited(client: BillingClient) -> None:
+    check = await client.check_entitlement(account_id="acme", feature="api_access")
+    assert_type(check, CheckEntitlementResponse)
+    assert_type(await client.entitled("acme", product_id="prod_1", timeout=1), bool)
+    async for subscription in client.iter_subscriptions(account_id="acme"):
+        assert_type(subscription, Subscription)
+
+def blocking(client: BlockingBillingClient) -> None:
+    check = client.check_entitlement(account_id="acme", feature="api_access")
+    assert_type(check, CheckEntitlementResponse)
+    assert_type(client.entitled("acme", product_id="prod_1", timeout=1), bool)
+    for subscription in client.iter_subscriptions(account_id="acme"):
+        assert_type(subscription, Subscription)
+    session = client.create_checkout_session(
+        account_id="acme",
+        line_items=[LineItem(price="pro_monthly")],
+        ui_mode=UiMode.UI_MODE_HOSTED_PAGE,
+    )
+    assert_type(session, CreateCheckoutSessionResponse)
+    client.entitled("acme", feature=7)  # type: ignore[arg-type]
+    client.entitled("acme", featur="api_access")  # type: ignore[call-arg]
+    client.get_session_status("cs_1")  # type: ignore[call-arg]
+"""
+
+
+def python(code: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return run.stdout
+
+
+def snippets(language: str) -> list[str]:
+    readme = (PROJECT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+
+
+def type_errors(directory: Path, *sources: str) -> str:
+    for number, source in enumerate(sources):
+        (directory / f"source_{number}.py").write_text(source)
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "."],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+def test_all_is_exactly_what_may_be_imported() -> None:
+    public = {name for name in vars(paidup) if not name.startswith("_")}
+
+    assert sorted(public - {"v1"}) == paidup.__all__
+
+
+def test_the_public_names_are_these() -> None:
+    assert paidup.__all__ == [
+        "AlreadySubscribed",
+        "BillingClient",
+        "BlockingBillingClient",
+        "Conflict",
+        "CustomText",
+        "DeadlineExceeded",
+        "Entitlement",
+        "EntitlementReason",
+        "ErrorReason",
+        "FieldViolation",
+        "InvalidRequest",
+        "LineItem",
+        "NotFound",
+        "PaidupError",
+        "PaymentStatus",
+        "PermissionDenied",
+        "PortalFlow",
+        "ServiceFault",
+        "SessionStatus",
+        "Subscription",
+        "SubscriptionAmbiguous",
+        "SubscriptionStatus",
+        "Tls",
+        "UiMode",
+        "Unavailable",
+    ]
+
+
+def test_importing_loads_grpc_and_protobuf_alone() -> None:
+    third_party, google = json.loads(python(THIRD_PARTY_OF_IMPORT))
+
+    assert set(third_party) <= {"grpc", "google"}
+    assert all(name.startswith(("google.protobuf", "google._upb")) for name in google)
+
+
+def test_callers_get_precise_types(tmp_path: Path) -> None:
+    assert type_errors(tmp_path, TYPED_USE) == ""
+
+
+def test_the_readmes_examples_are_well_typed(tmp_path: Path) -> None:
+    examples = snippets("python")
+
+    assert examples
+    assert type_errors(tmp_path, *examples) == ""
+
+
+@pytest.mark.parametrize("example", snippets("python")[:2], ids=["asyncio", "blocking"])
+async def test_the_readmes_first_examples_run(service: ScriptedService, example: str) -> None:
+    session = CreateCheckoutSessionResponse(url="https://checkout.example/cs_1")
+    service.answer("CreateCheckoutSession", session)
+
+    code = example.replace("localhost:50051", service.address)
+    output = await asyncio.to_thread(python, code)
+
+    assert output == "Subscribe at https://checkout.example/cs_1\n"
+    assert [received.rpc for received in service.received] == [
+        "CheckEntitlement",
+        "CreateCheckoutSession",
+    ]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    build = ["build", "--wheel", "--no-isolation", "--outdir", str(directory), str(PROJECT)]
+    subprocess.run([sys.executable, "-m", *build], check=True, capture_output=True)
+    [wheel] = directory.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_has_types_and_stubs_and_no_tests(wheel: Path) -> None:
+    files = {file for file in ZipFile(wheel).namelist() if ".dist-info/" not in file}
+
+    assert {"paidup/py.typed", "paidup/v1/billing_service_pb2.pyi"} <= files
+    assert all(file.startswith("paidup/") for file in files)
+
+
+def test_the_wheel_works_with_grpcio_and_protobuf_alone(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    interpreter = str(tmp_path / "venv" / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", interpreter, "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", str(wheel)], check=True, capture_output=True)
+
+    listed = subprocess.run(
+        [*pip, "list", "--format", "json"], check=True, capture_output=True, text=True
+    )
+    run = subprocess.run(
+        [interpreter, "-I", "-W", "error", "-c", FIRST_STEPS],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    installed = {item["name"].replace("_", "-") for item in json.loads(listed.stdout)}
+    assert installed - {"typing-extensions"} == {"paidup", "grpcio", "protobuf"}  # grpcio needs it
+    assert (run.stdout, run.stderr) == ("ready\n", "")

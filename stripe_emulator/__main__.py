@@ -1,0 +1,3 @@
+from stripe_emulator.cli import app
+
+app(prog_name="python -m stripe_emulator")

@@ -1,0 +1,238 @@
+"""Checkout Sessions as a merchant sees them; what a customer does in one is elsewhere."""
+
+from stripe.params import checkout as accepted
+
+from stripe_emulator import amounts, checkout_rules, ids, sales, subscriptions
+from stripe_emulator.attributes import merged, picked, write
+from stripe_emulator.errors import InvalidRequest
+from stripe_emulator.orders import Purchase, Sale
+from stripe_emulator.pagination import matching, page
+from stripe_emulator.parameters import Params
+from stripe_emulator.routing import get, post
+from stripe_emulator.settings import DAY
+from stripe_emulator.tables import StripeObject, Table, list_of
+from stripe_emulator.world import World
+
+URL = "/v1/checkout/sessions"
+#: Echoed on the session as they were given.
+ATTRIBUTES = (
+    "allow_promotion_codes",
+    "allowed_payment_method_types",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "consent_collection",
+    "customer",
+    "customer_account",
+    "customer_email",
+    "excluded_payment_method_types",
+    "integration_identifier",
+    "locale",
+    "origin_context",
+    "return_url",
+    "shipping_address_collection",
+    "submit_type",
+    "success_url",
+)
+
+
+def create(world: World, params: Params) -> StripeObject:
+    checkout_rules.check(world, params)
+    sold = sales.read(world, params["line_items"], "line_items")
+    checkout_rules.check_sales(sold)
+    session = world.checkout_sessions.add(_session(world, params, sold))
+    world.purchases[session["id"]] = Purchase(
+        sales=tuple(sold),
+        line_items=[_line_item(world, sale, session) for sale in sold],
+        subscription_data=params.get("subscription_data", {}),
+        customer_id=params.get("customer"),
+    )
+    world.agenda.wake("checkout.session", session["id"], session["expires_at"])
+    return session
+
+
+def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
+    session_id = ids.new("cs_test").replace("cs_test_", "cs_test_a1", 1)
+    now = world.clock.now()
+    due_today = _due_today(params, sold)
+    return {
+        "id": session_id,
+        "object": "checkout.session",
+        "adaptive_pricing": {"enabled": False},
+        "after_expiration": None,
+        "amount_subtotal": due_today,
+        "amount_total": due_today,
+        "automatic_tax": {
+            "enabled": params.get("automatic_tax", {}).get("enabled", False),
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "collected_information": None,
+        "consent": None,
+        "created": now,
+        "currency": sold[0].price["currency"],
+        "currency_conversion": None,
+        "custom_fields": [],
+        "custom_text": _custom_text(params.get("custom_text") or {}),
+        "customer_creation": None if "customer" in params else "always",
+        "customer_details": None,
+        "discounts": [],
+        "expires_at": params.get("expires_at", now + DAY),
+        "invoice": None,
+        "invoice_creation": None,
+        "livemode": False,
+        "metadata": merged({}, params.get("metadata", {})),
+        "mode": params["mode"],
+        "optional_items": None,
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_collection": params.get("payment_method_collection", "always"),
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "payment_status": "unpaid",
+        "permissions": None,
+        "phone_number_collection": {"enabled": False},
+        "recovered_from": None,
+        "saved_payment_method_options": None,
+        "setup_intent": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": "open",
+        "subscription": None,
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "wallet_options": None,
+        **picked(params, *ATTRIBUTES),
+        **_how_shown(world, params, session_id),
+    }
+
+
+def _how_shown(world: World, params: Params, session_id: str) -> StripeObject:
+    if params.get("ui_mode", "hosted_page") == "hosted_page":
+        return {
+            "client_secret": None,
+            "redirect_on_completion": None,
+            "ui_mode": "hosted_page",
+            "url": f"{world.base_url}/c/pay/{session_id}",
+        }
+    return {
+        "client_secret": ids.client_secret(session_id),
+        "redirect_on_completion": params.get("redirect_on_completion", "always"),
+        "ui_mode": params["ui_mode"],
+        "url": None,
+    }
+
+
+def _custom_text(given: Params) -> StripeObject:
+    names = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+    return {name: given.get(name) or None for name in names}
+
+
+def _due_today(params: Params, sold: list[Sale]) -> int:
+    data = params.get("subscription_data", {})
+    trial = "trial_end" in data or "trial_period_days" in data
+    return sum(
+        amounts.of(sale.price, sale.quantity)
+        for sale in sold
+        if not (trial and sale.price["recurring"])
+    )
+
+
+def _line_item(world: World, sale: Sale, session: StripeObject) -> StripeObject:
+    amount = amounts.of(sale.price, sale.quantity)
+    return {
+        "id": ids.new("li"),
+        "object": "item",
+        "adjustable_quantity": None,
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": session["currency"],
+        "description": subscriptions.product_name(world, sale.price),
+        "metadata": merged({}, sale.metadata),
+        "price": sale.price,
+        "quantity": sale.quantity,
+    }
+
+
+def retrieve(world: World, _params: Params, session: str) -> StripeObject:
+    return world.checkout_sessions.retrieve(session)
+
+
+def update(world: World, params: Params, session: str) -> StripeObject:
+    row = world.checkout_sessions.retrieve(session)
+    write(row, params, ())
+    return row
+
+
+def list_(world: World, params: Params) -> StripeObject:
+    keep = matching(params, "customer", "payment_link", "status", "subscription")
+    email = params.get("customer_details", {}).get("email")
+
+    def wanted(session: StripeObject) -> bool:
+        details = session["customer_details"] or {}
+        return keep(session) and (email is None or details.get("email") == email)
+
+    return page(world.checkout_sessions, params, URL, wanted)
+
+
+def list_line_items(world: World, params: Params, session: str) -> StripeObject:
+    world.checkout_sessions.retrieve(session)
+    items = Table("line item")
+    for item in reversed(world.purchases[session].line_items):
+        items.add(item)
+    return page(items, params, f"{URL}/{session}/line_items", lambda _item: True)
+
+
+def line_items_of(world: World, session: StripeObject) -> StripeObject:
+    url = f"{URL}/{session['id']}/line_items"
+    return list_of(world.purchases[session["id"]].line_items, url)
+
+
+def expire(world: World, _params: Params, session: str) -> StripeObject:
+    row = world.checkout_sessions.retrieve(session)
+    if row["status"] != "open":
+        raise InvalidRequest(
+            'Only Checkout Sessions with a status in ["open"] can be expired. '
+            f"This Checkout Session has a status of `{row['status']}`."
+        )
+    _expire(world, row)
+    return row
+
+
+def wake(world: World, session_id: str) -> None:
+    session = world.checkout_sessions[session_id]
+    if session["status"] == "open":
+        _expire(world, session)
+
+
+def _expire(world: World, session: StripeObject) -> None:
+    session["status"] = "expired"
+    session["url"] = None
+    world.events.emit("checkout.session.expired", session)
+    subscription = world.subscriptions.find(world.purchases[session["id"]].subscription_id)
+    if subscription is not None and subscription["status"] == "incomplete":
+        subscriptions.expire(world, subscription)
+
+
+ROUTES = (
+    post(
+        URL,
+        create,
+        accepted.SessionCreateParams,
+        requires=("mode", "line_items"),
+        unsupported=("discounts", "optional_items", "shipping_options", "managed_payments"),
+    ),
+    get(URL, list_, accepted.SessionListParams),
+    get(f"{URL}/{{session}}", retrieve, accepted.SessionRetrieveParams),
+    post(
+        f"{URL}/{{session}}",
+        update,
+        accepted.SessionUpdateParams,
+        unsupported=("collected_information", "line_items", "shipping_options"),
+    ),
+    get(f"{URL}/{{session}}/line_items", list_line_items, accepted.SessionLineItemListParams),
+    post(f"{URL}/{{session}}/expire", expire, accepted.SessionExpireParams),
+)

@@ -1,0 +1,73 @@
+import asyncio
+import logging
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stripe_emulator import ids, server
+from stripe_emulator.emulator import Emulator, Webhook
+from stripe_emulator.settings import Settings
+
+DEFAULT_LISTEN = "127.0.0.1:12111"
+HIGHEST_PORT = 65535
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def main(
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT to serve on; port 0 takes a free one.")
+    ] = DEFAULT_LISTEN,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where to deliver events, such as http://127.0.0.1:8080/webhooks/stripe."
+        ),
+    ] = None,
+    webhook_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Signing secret (whsec_…). Once for all webhooks, or once for each, in order."
+        ),
+    ] = None,
+) -> None:
+    """Serve a local, stateful Stripe: API, Checkout, portal, webhooks and a clock to move."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    host, port = _address(listen)
+    webhooks = _webhooks(webhook or [], webhook_secret or [])
+    emulator = Emulator(settings=Settings(), webhooks=webhooks)
+    try:
+        asyncio.run(server.serve(emulator, host, port))
+    except OSError as error:
+        _refuse(
+            f"Cannot listen on {host}:{port} ({error.strerror or error}). "
+            "Is another emulator running? Choose another port with --listen HOST:PORT."
+        )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
+        _refuse(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}, not {listen!r}.")
+    return host.strip("[]"), int(port)
+
+
+def _webhooks(urls: list[str], secrets: list[str]) -> tuple[Webhook, ...]:
+    if not secrets and urls:
+        secrets = [ids.new("whsec")]
+        complaints.print(f"No --webhook-secret given; signing with {secrets[0]}")
+    if len(secrets) == 1:
+        secrets = secrets * len(urls)
+    if len(secrets) != len(urls):
+        _refuse("Give --webhook-secret once, or once for each --webhook.")
+    return tuple(
+        Webhook(url=url, secrets=(secret,)) for url, secret in zip(urls, secrets, strict=True)
+    )
+
+
+def _refuse(reason: str) -> None:
+    complaints.print(reason)
+    raise typer.Exit(code=2)

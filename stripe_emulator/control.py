@@ -1,0 +1,231 @@
+"""The control surface: what customers, time and misfortune do, as calls for demos and tests."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from stripe_emulator import checkout_payment, due, faults, ids, instruments, portal_actions
+from stripe_emulator.api import refusal
+from stripe_emulator.checkout_payment import Answers
+from stripe_emulator.emulator import Emulator
+from stripe_emulator.errors import InvalidRequest, StripeError
+from stripe_emulator.instruments import Card, Decline
+from stripe_emulator.tables import StripeObject
+from stripe_emulator.world import World
+
+Body = dict[str, Any]
+Control = Callable[[web.Request, Body], Awaitable[Body]]
+
+PREFIX = "/_emulator"
+LONGEST_ADVANCE = 20 * 366 * 24 * 60 * 60
+
+
+class ControlSurface:
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def add_to(self, app: web.Application) -> None:
+        for method, path, control in (
+            ("POST", "/checkout/{session}/pay", self._pay),
+            ("POST", "/portal/{session}/cancel", self._cancel),
+            ("POST", "/portal/{session}/renew", self._renew),
+            ("POST", "/portal/{session}/update", self._update),
+            ("POST", "/portal/{session}/payment_method", self._payment_method),
+            ("GET", "/clock", self._clock),
+            ("POST", "/clock/advance", self._advance),
+            ("GET", "/deliveries", self._deliveries),
+            ("POST", "/deliveries/drain", self._drain),
+            ("POST", "/events/{event}/resend", self._resend),
+            ("GET", "/faults", self._faults),
+            ("PUT", "/faults", self._set_faults),
+            ("GET", "/settings", self._settings),
+            ("PUT", "/settings", self._set_settings),
+            ("POST", "/reset", self._reset),
+        ):
+            app.router.add_route(method, PREFIX + path, _json(control))
+
+    async def _pay(self, request: web.Request, body: Body) -> Body:
+        answers = Answers(email=_text(body, "email"), card=_card(body))
+
+        def pay(world: World) -> StripeObject:
+            session = world.checkout_sessions.retrieve(request.match_info["session"])
+            return _outcome(checkout_payment.pay(world, session, answers))
+
+        return self._emulator.perform(pay)
+
+    async def _cancel(self, request: web.Request, body: Body) -> Body:
+        immediately = _flag(body, "immediately")
+        feedback: Body = {name: body[name] for name in ("comment", "feedback") if name in body}
+
+        def cancel(world: World, session: StripeObject, subscription: StripeObject) -> None:
+            portal_actions.cancel(world, session, subscription, immediately=immediately)
+            if feedback:
+                portal_actions.leave_feedback(world, subscription, feedback)
+
+        return self._in_portal(request, body, cancel)
+
+    async def _renew(self, request: web.Request, body: Body) -> Body:
+        return self._in_portal(request, body, portal_actions.renew)
+
+    async def _update(self, request: web.Request, body: Body) -> Body:
+        price, quantity = _text(body, "price"), _count(body, "quantity")
+
+        def update(world: World, session: StripeObject, subscription: StripeObject) -> None:
+            portal_actions.update(world, session, subscription, price=price, quantity=quantity)
+
+        return self._in_portal(request, body, update)
+
+    def _in_portal(
+        self,
+        request: web.Request,
+        body: Body,
+        act: Callable[[World, StripeObject, StripeObject], None],
+    ) -> Body:
+        named = _text(body, "subscription")
+
+        def perform(world: World) -> StripeObject:
+            session = world.portal_sessions.retrieve(request.match_info["session"])
+            subscription = portal_actions.subscription_of(world, session, named)
+            act(world, session, subscription)
+            return {"subscription": subscription["id"], "status": subscription["status"]}
+
+        return self._emulator.perform(perform)
+
+    async def _payment_method(self, request: web.Request, body: Body) -> Body:
+        card = _card(body)
+        if card is None:
+            raise InvalidRequest("Give the card's `number`.", param="number")
+
+        def put_on_file(world: World) -> StripeObject:
+            session = world.portal_sessions.retrieve(request.match_info["session"])
+            return _outcome(portal_actions.put_on_file(world, session, card))
+
+        return self._emulator.perform(put_on_file)
+
+    async def _clock(self, _request: web.Request, _body: Body) -> Body:
+        clock = self._emulator.world.clock
+        return {"now": clock.now(), "offset": clock.offset}
+
+    async def _advance(self, request: web.Request, body: Body) -> Body:
+        seconds = _count(body, "seconds")
+        if seconds is None or seconds > LONGEST_ADVANCE:
+            raise InvalidRequest(
+                f"`seconds` takes 0 to {LONGEST_ADVANCE}, forward only.", param="seconds"
+            )
+        due.run(self._emulator.world)
+        self._emulator.world.clock.advance(seconds)
+        due.run(self._emulator.world)
+        return await self._clock(request, body)
+
+    async def _deliveries(self, _request: web.Request, _body: Body) -> Body:
+        return {"deliveries": self._emulator.deliveries.to_json()}
+
+    async def _drain(self, _request: web.Request, body: Body) -> Body:
+        deliveries = self._emulator.deliveries
+        drained = await deliveries.drain(_seconds(body, "timeout", 10.0))
+        return {
+            "drained": drained,
+            "pending": deliveries.count("pending"),
+            "held": deliveries.count("held"),
+        }
+
+    async def _resend(self, request: web.Request, _body: Body) -> Body:
+        world = self._emulator.world
+        event = world.events.table.retrieve(request.match_info["event"])
+        before = len(self._emulator.deliveries.to_json())
+        self._emulator.deliveries.publish(world, event)
+        return {"deliveries": self._emulator.deliveries.to_json()[before:]}
+
+    async def _faults(self, _request: web.Request, _body: Body) -> Body:
+        return faults.to_json(self._emulator.faults)
+
+    async def _set_faults(self, _request: web.Request, body: Body) -> Body:
+        self._emulator.set_faults(faults.from_json(body))
+        return faults.to_json(self._emulator.faults)
+
+    async def _settings(self, _request: web.Request, _body: Body) -> Body:
+        return asdict(self._emulator.world.settings)
+
+    async def _set_settings(self, request: web.Request, body: Body) -> Body:
+        world = self._emulator.world
+        try:
+            world.settings = replace(world.settings, **body)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(str(error)) from error
+        return await self._settings(request, body)
+
+    async def _reset(self, _request: web.Request, _body: Body) -> Body:
+        await self._emulator.reset()
+        return {}
+
+
+def _json(control: Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            answer = await control(request, _body(await request.read()))
+        except StripeError as error:
+            return refusal(error, ids.new("req"))
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+    return handle
+
+
+def _body(raw: bytes) -> Body:
+    try:
+        body = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body has to be a JSON object.")
+    return body
+
+
+def _outcome(decline: Decline | None) -> Body:
+    if decline is None:
+        return {"outcome": "complete", "code": None, "decline_code": None}
+    return {
+        "outcome": "declined",
+        "code": decline.code,
+        "decline_code": decline.decline_code,
+    }
+
+
+def _card(body: Body) -> Card | None:
+    number = _text(body, "number")
+    if number is None:
+        return None
+    card = instruments.by_number(number)
+    if card is None:
+        raise InvalidRequest(f"There is no test card {number!r} here.", param="number")
+    return card
+
+
+def _text(body: Body, name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"`{name}` takes a string.", param=name)
+    return value
+
+
+def _flag(body: Body, name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"`{name}` takes true or false.", param=name)
+    return value
+
+
+def _count(body: Body, name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise InvalidRequest(f"`{name}` takes a whole number from 0.", param=name)
+    return value
+
+
+def _seconds(body: Body, name: str, default: float) -> float:
+    value = body.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise InvalidRequest(f"`{name}` takes a number of seconds.", param=name)
+    return float(value)

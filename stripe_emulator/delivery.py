@@ -1,0 +1,198 @@
+"""Sending events to webhook endpoints: signed, concurrently, again and again until taken."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from stripe_emulator import ids
+from stripe_emulator.faults import WebhookFaults
+from stripe_emulator.tables import StripeObject
+from stripe_emulator.world import World
+
+TIMEOUT = aiohttp.ClientTimeout(total=10)
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 5.0
+MOST_ATTEMPTS = 100
+CONCURRENT = 16
+SUCCESSES = range(200, 300)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    #: Real time, in seconds: retries do not follow the simulated clock.
+    at: float
+    status: int | None
+    error: str | None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status in SUCCESSES
+
+
+@dataclass(kw_only=True, slots=True)
+class Delivery:
+    id: str
+    event: StripeObject
+    endpoint: StripeObject
+    secrets: tuple[str, ...]
+    #: One of pending, held, delivered, failed, dropped.
+    state: str = "pending"
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "event": self.event["id"],
+            "type": self.event["type"],
+            "endpoint": self.endpoint["id"],
+            "url": self.endpoint["url"],
+            "state": self.state,
+            "attempts": [
+                {"at": attempt.at, "status": attempt.status, "error": attempt.error}
+                for attempt in self.attempts
+            ],
+        }
+
+
+class Deliveries:
+    def __init__(self, faults: Callable[[], WebhookFaults]) -> None:
+        self._faults = faults
+        self._log: list[Delivery] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def publish(self, world: World, event: StripeObject) -> None:
+        """Send an event to every endpoint that wants it."""
+        for endpoint in world.webhook_endpoints.where(status="enabled"):
+            if _wants(endpoint, event["type"]):
+                self._enqueue(world, event, endpoint)
+
+    def _enqueue(self, world: World, event: StripeObject, endpoint: StripeObject) -> None:
+        event["pending_webhooks"] += 1
+        delivery = Delivery(
+            id=ids.new("whd"),
+            event=event,
+            endpoint=endpoint,
+            secrets=world.signing_secrets[endpoint["id"]],
+        )
+        self._log.append(delivery)
+        faults = self._faults()
+        if faults.blocked:
+            delivery.state = "dropped" if faults.drop else "held"
+        else:
+            self._start(delivery)
+
+    def _start(self, delivery: Delivery) -> None:
+        delivery.state = "pending"
+        self._idle.clear()
+        task = asyncio.get_running_loop().create_task(self._deliver(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks:
+            self._idle.set()
+
+    def faults_changed(self) -> None:
+        """Let go of what was held back, one way or the other."""
+        faults = self._faults()
+        if faults.blocked and not faults.drop:
+            return
+        for delivery in self._log:
+            if delivery.state == "held":
+                self._release(delivery, drop=faults.drop)
+
+    def _release(self, delivery: Delivery, *, drop: bool) -> None:
+        if drop:
+            delivery.state = "dropped"
+        else:
+            self._start(delivery)
+
+    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 -- the caller's, in its request
+        """Wait until nothing is under way; tell whether that came about in time."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [delivery.to_json() for delivery in self._log]
+
+    def count(self, state: str) -> int:
+        return sum(delivery.state == state for delivery in self._log)
+
+    async def forget(self) -> None:
+        await _cancel(self._tasks)
+        self._log.clear()
+
+    async def close(self) -> None:
+        await _cancel(self._tasks)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        wait = FIRST_WAIT
+        for _ in range(MOST_ATTEMPTS):
+            async with self._slots:
+                attempt = await self._attempt(delivery)
+            delivery.attempts.append(attempt)
+            if attempt.succeeded:
+                delivery.state = "delivered"
+                delivery.event["pending_webhooks"] -= 1
+                return
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+        delivery.state = "failed"
+
+    async def _attempt(self, delivery: Delivery) -> Attempt:
+        body = orjson.dumps(delivery.event, option=orjson.OPT_INDENT_2)
+        at = time.time()
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": signature(body, delivery.secrets, int(at)),
+            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        }
+        try:
+            status = await self._post(delivery.endpoint["url"], body, headers)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Attempt(at=at, status=None, error=str(error) or type(error).__name__)
+        return Attempt(at=at, status=status, error=None)
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+        async with self._session.post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            await response.read()
+            return response.status
+
+
+def signature(body: bytes, secrets: Iterable[str], moment: int) -> str:
+    signed = str(moment).encode() + b"." + body
+    digests = (hmac.new(secret.encode(), signed, hashlib.sha256) for secret in secrets)
+    return ",".join([f"t={moment}", *(f"v1={digest.hexdigest()}" for digest in digests)])
+
+
+def _wants(endpoint: StripeObject, event_type: str) -> bool:
+    enabled = endpoint["enabled_events"]
+    return "*" in enabled or event_type in enabled
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)

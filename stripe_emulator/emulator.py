@@ -1,0 +1,68 @@
+"""The running emulator: a world that can be replaced, and what outlives it."""
+
+from dataclasses import dataclass
+
+from stripe_emulator import due, portal, webhook_endpoints
+from stripe_emulator.delivery import Deliveries
+from stripe_emulator.events import BY_ITSELF, Cause
+from stripe_emulator.faults import Faults
+from stripe_emulator.idempotency import IdempotencyKeys
+from stripe_emulator.routing import Answer
+from stripe_emulator.settings import Settings
+from stripe_emulator.tables import StripeObject
+from stripe_emulator.world import World
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhook:
+    """An endpoint named on the command line; `reset` does not forget it."""
+
+    url: str
+    secrets: tuple[str, ...]
+
+
+class Emulator:
+    def __init__(self, *, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
+        self.faults = Faults()
+        self.deliveries = Deliveries(lambda: self.faults.webhooks)
+        self._first_settings = settings
+        self._webhooks = webhooks
+        self._base_url = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.keys = IdempotencyKeys()
+        self.world = World(
+            base_url=self._base_url, settings=self._first_settings, publish=self._publish
+        )
+        portal.add_default_configuration(self.world)
+        for webhook in self._webhooks:
+            webhook_endpoints.register(self.world, webhook.url, webhook.secrets, {})
+
+    def _publish(self, event: StripeObject) -> None:
+        self.deliveries.publish(self.world, event)
+
+    def listening_at(self, base_url: str) -> None:
+        self._base_url = self.world.base_url = base_url
+
+    def set_faults(self, faults: Faults) -> None:
+        self.faults = faults
+        self.deliveries.faults_changed()
+
+    async def reset(self) -> None:
+        await self.deliveries.forget()
+        self.faults = Faults()
+        self._begin()
+
+    def perform(self, answer: Answer, *arguments: object, cause: Cause = BY_ITSELF) -> StripeObject:
+        """
+        Do one thing in the world, at one moment, with all that is due before and after.
+
+        A read that is dated later than something due can then never have missed it.
+        """
+        due.run(self.world)
+        try:
+            with self.world.clock.at(self.world.clock.now()), self.world.events.caused_by(cause):
+                return answer(self.world, *arguments)
+        finally:
+            due.run(self.world)

@@ -1,0 +1,294 @@
+"""An invoice's own life: draft, open, paid or void; a subscription's is elsewhere."""
+
+from stripe_emulator import ids, invoice_lines, payments
+from stripe_emulator.instruments import Decline
+from stripe_emulator.invoice_lines import Line
+from stripe_emulator.tables import StripeObject, list_of, snapshot
+from stripe_emulator.world import World
+
+#: The customary time in which a renewal's draft may still be changed.
+HOUR = 60 * 60
+
+
+def draft(
+    world: World,
+    subscription: StripeObject,
+    lines: list[Line],
+    billing_reason: str,
+    *,
+    period_start: int | None = None,
+    finalizes_at: int | None = None,
+    auto_advance: bool = True,
+) -> StripeObject:
+    """
+    Make an invoice that nobody owes yet.
+
+    One with `finalizes_at` opens and is charged by itself then; the others by whoever made them.
+    """
+    invoice_id = ids.new("in")
+    total = sum(line.amount for line in lines)
+    customer = world.customers[subscription["customer"]]
+    invoice = world.invoices.add(
+        {
+            **_blank(world, customer, subscription),
+            "id": invoice_id,
+            "auto_advance": auto_advance,
+            "automatically_finalizes_at": finalizes_at,
+            "billing_reason": billing_reason,
+            "lines": list_of(
+                [invoice_lines.line_item(line, invoice_id, subscription) for line in lines],
+                f"/v1/invoices/{invoice_id}/lines",
+            ),
+            "next_payment_attempt": finalizes_at,
+            "period_start": world.clock.now() if period_start is None else period_start,
+            "subtotal": total,
+            "subtotal_excluding_tax": total,
+            "total": total,
+            "total_excluding_tax": total,
+            **_amounts(total, customer["balance"]),
+        }
+    )
+    _sweep_up(world, lines, invoice_id)
+    world.events.emit("invoice.created", invoice)
+    if finalizes_at is not None:
+        world.agenda.wake("invoice", invoice_id, finalizes_at)
+    return invoice
+
+
+def _sweep_up(world: World, lines: list[Line], invoice_id: str) -> None:
+    for line in lines:
+        invoice_item = world.invoice_items.find(line.invoice_item_id)
+        if invoice_item is not None:
+            invoice_item["invoice"] = invoice_id
+
+
+def _amounts(total: int, balance: int) -> StripeObject:
+    """Set credit on the customer's balance off against the total."""
+    amount_due = max(0, total + balance)
+    return {
+        "amount_due": amount_due,
+        "amount_remaining": amount_due,
+        "ending_balance": None,
+        "starting_balance": balance,
+    }
+
+
+def _blank(world: World, customer: StripeObject, subscription: StripeObject) -> StripeObject:
+    now = world.clock.now()
+    return {
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": "Paidup emulator",
+        "account_tax_ids": None,
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "collection_method": subscription["collection_method"],
+        "created": now,
+        "currency": subscription["currency"],
+        "custom_fields": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": customer["shipping"],
+        "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": [],
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": [],
+        "due_date": None,
+        "effective_at": None,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "livemode": False,
+        "metadata": {},
+        "number": None,
+        "on_behalf_of": None,
+        "parent": {
+            "quote_details": None,
+            "subscription_details": {
+                "metadata": subscription["metadata"],
+                "subscription": subscription["id"],
+            },
+            "type": "subscription_details",
+        },
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": now,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "test_clock": None,
+        "total_discount_amounts": [],
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": now,
+    }
+
+
+def finalize(world: World, invoice: StripeObject) -> None:
+    """Open the invoice, with a payment intent where there is something to pay."""
+    _take_from_balance(world, invoice)
+    invoice["status"] = "open"
+    invoice["status_transitions"]["finalized_at"] = world.clock.now()
+    invoice["automatically_finalizes_at"] = None
+    invoice["next_payment_attempt"] = None
+    invoice["effective_at"] = world.clock.now()
+    invoice["number"] = _next_number(world, invoice["customer"])
+    invoice["hosted_invoice_url"] = f"{world.base_url}/i/{invoice['id']}"
+    invoice["invoice_pdf"] = f"{world.base_url}/i/{invoice['id']}/pdf"
+    world.events.emit("invoice.finalized", invoice)
+    if invoice["amount_due"] > 0:
+        _await_payment(world, invoice, payments.open_intent(world, invoice))
+
+
+def _take_from_balance(world: World, invoice: StripeObject) -> None:
+    customer = world.customers[invoice["customer"]]
+    rest = min(0, invoice["total"] + customer["balance"])
+    invoice.update(_amounts(invoice["total"], customer["balance"]), ending_balance=rest)
+    with world.events.updating("customer.updated", customer):
+        customer["balance"] = rest
+
+
+def _next_number(world: World, customer_id: str) -> str:
+    customer = world.customers[customer_id]
+    sequence = customer["next_invoice_sequence"]
+    customer["next_invoice_sequence"] += 1
+    return f"{customer['invoice_prefix']}-{sequence:04d}"
+
+
+def _await_payment(world: World, invoice: StripeObject, intent: StripeObject) -> None:
+    world.invoice_payments.add(
+        {
+            "id": ids.new("inpay"),
+            "object": "invoice_payment",
+            "amount_paid": None,
+            "amount_requested": invoice["amount_due"],
+            "created": world.clock.now(),
+            "currency": invoice["currency"],
+            "invoice": invoice["id"],
+            "is_default": True,
+            "livemode": False,
+            "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
+            "status": "open",
+            "status_transitions": {"canceled_at": None, "paid_at": None},
+        }
+    )
+
+
+def intent_of(world: World, invoice: StripeObject) -> StripeObject:
+    (invoice_payment,) = world.invoice_payments.of(invoice["id"])
+    return world.payment_intents[invoice_payment["payment"]["payment_intent"]]
+
+
+def attempt(
+    world: World, invoice: StripeObject, payment_method: StripeObject | None, *, automatic: bool
+) -> Decline | None:
+    """Try to collect what is open; give the decline if there is one."""
+    if invoice["amount_due"] == 0:
+        _settle(world, invoice)
+        world.events.emit("invoice.paid", invoice)
+        return None
+    decline = payments.confirm(world, intent_of(world, invoice), payment_method)
+    if decline is None:
+        _mark_paid(world, invoice, automatic=automatic)
+    return decline
+
+
+def _mark_paid(world: World, invoice: StripeObject, *, automatic: bool) -> None:
+    with world.events.updating("invoice.updated", invoice):
+        _count_attempt(invoice, automatic=automatic)
+        _settle(world, invoice)
+    world.events.emit("invoice.paid", invoice)
+    world.events.emit("invoice.payment_succeeded", invoice)
+    _pay_invoice_payments(world, invoice)
+
+
+def _count_attempt(invoice: StripeObject, *, automatic: bool) -> None:
+    # Of the later attempts only Stripe's own are counted.
+    invoice["attempt_count"] += int(automatic or not invoice["attempted"])
+    invoice["attempted"] = True
+
+
+def _settle(world: World, invoice: StripeObject) -> None:
+    invoice["amount_paid"] = invoice["amount_due"]
+    invoice["amount_remaining"] = 0
+    invoice["next_payment_attempt"] = None
+    invoice["status"] = "paid"
+    invoice["status_transitions"]["paid_at"] = world.clock.now()
+
+
+def _pay_invoice_payments(world: World, invoice: StripeObject) -> None:
+    for invoice_payment in world.invoice_payments.of(invoice["id"]):
+        invoice_payment["status"] = "paid"
+        invoice_payment["amount_paid"] = invoice_payment["amount_requested"]
+        invoice_payment["status_transitions"]["paid_at"] = world.clock.now()
+        world.events.emit("invoice_payment.paid", invoice_payment)
+
+
+def note_failure(
+    world: World, invoice: StripeObject, next_attempt: int | None, *, automatic: bool
+) -> None:
+    before = snapshot(invoice)
+    _count_attempt(invoice, automatic=automatic)
+    invoice["next_payment_attempt"] = next_attempt
+    world.events.emit("invoice.payment_failed", invoice)
+    world.events.emit_change("invoice.updated", before, invoice)
+    if next_attempt is not None:
+        world.agenda.wake("invoice", invoice["id"], next_attempt)
+
+
+def void(world: World, invoice: StripeObject) -> None:
+    invoice["status"] = "void"
+    invoice["auto_advance"] = False
+    invoice["next_payment_attempt"] = None
+    invoice["status_transitions"]["voided_at"] = world.clock.now()
+    world.events.emit("invoice.voided", invoice)
+    for invoice_payment in world.invoice_payments.of(invoice["id"]):
+        invoice_payment["status"] = "canceled"
+        invoice_payment["status_transitions"]["canceled_at"] = world.clock.now()
+        payments.cancel(world, intent_of(world, invoice))
+
+
+def stop_collecting(world: World, subscription: StripeObject) -> None:
+    """Leave unfinished invoices as they are, without another attempt."""
+    for invoice in world.invoices.of(subscription["id"]):
+        if invoice["status"] in ("draft", "open") and invoice["auto_advance"]:
+            with world.events.updating("invoice.updated", invoice):
+                invoice["auto_advance"] = False
+                invoice["automatically_finalizes_at"] = None
+                invoice["next_payment_attempt"] = None

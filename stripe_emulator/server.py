@@ -1,0 +1,83 @@
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+
+from aiohttp import web
+
+from stripe_emulator import due, ids
+from stripe_emulator.api import Api, Handler, refusal
+from stripe_emulator.control import ControlSurface
+from stripe_emulator.emulator import Emulator
+from stripe_emulator.errors import InternalError, MethodNotAllowed, UnrecognizedUrl
+
+LARGEST_BODY = 1024 * 1024
+#: How late something due in real time may be noticed, when nobody asks before.
+TICK = 0.25
+log = logging.getLogger(__name__)
+
+
+def application(emulator: Emulator) -> web.Application:
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_speak_like_stripe])
+    Api(emulator).add_to(app)
+    ControlSurface(emulator).add_to(app)
+
+    async def date(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(emulator.world.clock.now(), usegmt=True)
+
+    async def lifetime(_app: web.Application) -> AsyncIterator[None]:
+        ticker = asyncio.create_task(_tick(emulator))
+        yield
+        ticker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticker
+        await emulator.deliveries.close()
+
+    app.on_response_prepare.append(date)
+    app.cleanup_ctx.append(lifetime)
+    return app
+
+
+async def _tick(emulator: Emulator) -> None:
+    while True:
+        await asyncio.sleep(TICK)
+        try:
+            due.run(emulator.world)
+        except Exception:
+            log.exception("What was due could not be done")
+
+
+@web.middleware
+async def _speak_like_stripe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give Stripe's error body also where no endpoint was reached or one broke."""
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed:
+        return refusal(MethodNotAllowed(request.method, request.path), ids.new("req"))
+    except web.HTTPNotFound:
+        return refusal(UnrecognizedUrl(request.method, request.path), ids.new("req"))
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return refusal(InternalError(), ids.new("req"))
+
+
+async def serve(emulator: Emulator, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; OSError if the port cannot be had."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    runner = web.AppRunner(application(emulator), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        url = f"http://{host}:{runner.addresses[0][1]}"
+        emulator.listening_at(url)
+        print(f"stripe_emulator listening on {url}", flush=True)  # noqa: T201 -- who starts us waits for it
+        await stop.wait()
+    finally:
+        await runner.cleanup()

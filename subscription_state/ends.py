@@ -1,0 +1,43 @@
+"""Ends that the clock brings: a trial's and a cancellation's, whether or not an event comes."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from subscription_state import head, touches
+from subscription_state.model import TERMINAL, Status
+from subscription_state.tables import subscription
+
+#: So many are touched at a time, to keep the transaction short.
+BATCH = 200
+
+
+async def touch_ended(connection: AsyncConnection, now: datetime) -> int:
+    """Touch customers with an end that has passed since they were verified; give how many.
+
+    The decision needs no event, but what follows a trial only Stripe knows.
+    """
+    found = await connection.execute(
+        select(subscription.c.customer_id)
+        .where(subscription.c.status.not_in([status.value for status in TERMINAL]))
+        .where(or_(_trial_over(now), _passed(subscription.c.cancel_time, now)))
+        .distinct()
+        .limit(BATCH)
+    )
+    customer_ids = sorted(found.scalars())
+    for customer_id in customer_ids:
+        ticket = await head.draw(connection)
+        await touches.touch(connection, customer_id, ticket=ticket, urgent=True, now=now)
+    return len(customer_ids)
+
+
+def _trial_over(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        subscription.c.status == Status.TRIALING.value, _passed(subscription.c.trial_end, now)
+    )
+
+
+def _passed(end: ColumnElement[datetime], now: datetime) -> ColumnElement[bool]:
+    unseen = or_(subscription.c.verified_at.is_(None), subscription.c.verified_at < end)
+    return and_(end <= now, unseen)

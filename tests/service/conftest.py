@@ -1,0 +1,80 @@
+"""The whole system as real processes, once on SQLite and once on PostgreSQL."""
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+import pytest_asyncio
+import stripe
+
+import paidup
+from demo.stack import API_KEY, Stack
+from tests.postgres import postgres as postgres
+from tests.service.shop import EMAIL, Shop
+
+#: What no log line may hold: keys, signing secrets, client secrets, addresses.
+LEAKS = re.compile(r"[sr]k_test_\w|whsec_\w|_secret_\w|@example\.(com|org)")
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_url(request, tmp_path_factory):
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('state') / 'paidup.db'}"
+    postgres = request.getfixturevalue("postgres")
+    return postgres.url(asyncio.run(postgres.create()))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(database_url) -> AsyncIterator[Stack]:
+    settings = {"PAIDUP_PORTAL_RETURN_URL": "http://localhost:4242/account"}
+    async with Stack(database_url=database_url, settings=settings) as running:
+        yield running
+    assert running.log, "the processes log nothing, so nothing is checked for leaks"
+    assert [line for line in running.log if LEAKS.search(line)] == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client(stack) -> AsyncIterator[paidup.BillingClient]:
+    async with paidup.BillingClient(stack.service.address) as client:
+        await client.wait_for_ready()
+        yield client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def channel(stack, client) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(stack.service.address) as channel:
+        yield channel
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def at_stripe(stack) -> AsyncIterator[stripe.StripeClient]:
+    """The official SDK, looking at Stripe past our service."""
+    http = stripe.AIOHTTPClient()
+    yield stripe.StripeClient(
+        API_KEY, base_addresses={"api": stack.emulator.url}, http_client=http
+    )
+    await http.close_async()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def account(request) -> str:
+    return f"account-{next(_numbers)}"
+
+
+@pytest.fixture
+def shop(stack, client, account) -> Shop:
+    return Shop(stack=stack, client=client, account=account, email=EMAIL)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def faults(stack):
+    """Stripe's bad days; good ones again after the test."""
+    yield stack.emulator.faults
+    await stack.emulator.faults({"webhooks": {"blocked": False}, "api": {}})
+    await stack.emulator.drain()

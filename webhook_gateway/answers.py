@@ -1,0 +1,36 @@
+"""Answers, all of them JSON."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from subscription_state.ingest import Outcome
+from webhook_gateway.refusals import REFUSALS, Reason
+
+#: When Stripe, or whoever stands between, may try again, in seconds.
+RETRY_AFTER = "5"
+
+
+def outcome(value: Outcome) -> web.Response:
+    return json({"outcome": value.value})
+
+
+def refusal(reason: Reason) -> web.Response:
+    told = REFUSALS[reason]
+    answer = json({"error": {"reason": reason.value, "message": told.message}}, status=told.status)
+    if told.status == web.HTTPServiceUnavailable.status_code:
+        answer.headers["Retry-After"] = RETRY_AFTER
+    if reason in (Reason.BODY_TOO_SLOW, Reason.BODY_TOO_LARGE):
+        # The rest of the body would be taken for the next request.
+        answer.force_close()
+    return answer
+
+
+def readiness(checks: dict[str, str]) -> web.Response:
+    ready = all(told == "ok" for told in checks.values())
+    return json({"ready": ready, "checks": checks}, status=200 if ready else 503)
+
+
+def json(content: Any, *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")

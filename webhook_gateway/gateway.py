@@ -1,0 +1,51 @@
+"""All parts of the gateway, put together once."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from subscription_state.database import Database
+from webhook_gateway.alarms import Alarms
+from webhook_gateway.application import application
+from webhook_gateway.body import READ_TIMEOUT, BodyReader
+from webhook_gateway.inbox import Inbox
+from webhook_gateway.metrics import Metrics
+from webhook_gateway.readiness import Readiness
+from webhook_gateway.signing_secrets import SigningSecrets
+from webhook_gateway.webhook import StripeWebhook
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gateway:
+    """What the process serves, and what it has to look after."""
+
+    application: web.Application
+    inbox: Inbox
+    secrets: SigningSecrets
+    #: Set once the process is to stop.
+    stopping: asyncio.Event
+
+
+def assemble(database: Database, secrets: str, *, read_timeout: float = READ_TIMEOUT) -> Gateway:
+    metrics, alarms, stopping = Metrics(), Alarms(), asyncio.Event()
+    signing_secrets = SigningSecrets(secrets, metrics=metrics)
+    inbox = Inbox(database, metrics=metrics)
+    webhook = StripeWebhook(
+        inbox=inbox,
+        secrets=signing_secrets,
+        bodies=BodyReader(timeout=read_timeout),
+        metrics=metrics,
+        alarms=alarms,
+        now=lambda: datetime.now(UTC),
+    )
+    readiness = Readiness(database=database, secrets=signing_secrets, stopping=stopping)
+    return Gateway(
+        application=application(
+            webhook=webhook, readiness=readiness, metrics=metrics, alarms=alarms
+        ),
+        inbox=inbox,
+        secrets=signing_secrets,
+        stopping=stopping,
+    )

@@ -1,0 +1,83 @@
+"""What the gateway counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from subscription_state.apply import is_of_interest
+
+#: The events about subscriptions that Stripe sends today. It may add to them,
+#: and a label must not grow with what is sent.
+SUBSCRIPTION_TYPES = frozenset(
+    f"customer.subscription.{what}"
+    for what in (
+        "created",
+        "updated",
+        "deleted",
+        "paused",
+        "resumed",
+        "trial_will_end",
+        "pending_update_applied",
+        "pending_update_expired",
+    )
+)
+OTHER = "other"
+
+
+def type_label(type_: str) -> str:
+    """Name an event's type where it is one of those that are taken in, else `other`."""
+    if type_ in SUBSCRIPTION_TYPES:
+        return type_
+    known = is_of_interest(type_) and not type_.startswith("customer.subscription.")
+    return type_ if known else OTHER
+
+
+class Metrics:
+    """The gateway's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.events = Counter(
+            "paidup_webhook_events_total",
+            "Events answered with success, by what became of them.",
+            ["type", "outcome"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "paidup_webhook_refused_total",
+            "Requests refused.",
+            ["reason"],
+            registry=registry,
+        )
+        self.secrets_reloads = Counter(
+            "paidup_webhook_secrets_reloads_total",
+            "Readings of the secrets' file that changed the secrets or failed.",
+            ["result"],
+            registry=registry,
+        )
+        self.queue_depth = Gauge(
+            "paidup_webhook_queue_depth",
+            "Events accepted and not yet answered.",
+            registry=registry,
+        )
+        self.queue_bytes = Gauge(
+            "paidup_webhook_queue_bytes",
+            "Bytes of events accepted and not yet answered.",
+            registry=registry,
+        )
+        self.commit_batch = Histogram(
+            "paidup_webhook_commit_batch_size",
+            "Events that shared a commit.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "paidup_webhook_commit_seconds",
+            "How long commits took, those that failed included.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.clock_skew = Gauge(
+            "paidup_webhook_clock_skew_seconds",
+            "Our time minus that of the last right signature; beyond 300 all are refused.",
+            registry=registry,
+        )
