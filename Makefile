@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := billing_service demo stripe_emulator subscription_state webhook_gateway clients/python tests
+CODE   := bench billing_service demo docs stripe_emulator subscription_state webhook_gateway clients/python tests
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)

@@ -1,6 +1,7 @@
 """Gives every account exactly one Stripe customer, under concurrency and retries."""
 
-from dataclasses import dataclass
+import hashlib
+import json
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,15 +12,6 @@ from subscription_state import customers
 from subscription_state.customers import Customer
 from subscription_state.database import Database
 from subscription_state.from_stripe import ACCOUNT_ID_KEY
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
-    """The customer of an account."""
-
-    customer_id: str
-    #: Just made: Stripe knows no subscription of it.
-    new: bool
 
 
 class AccountCustomers:
@@ -35,15 +27,20 @@ class AccountCustomers:
             known = await customers.of_account(connection, account_id)
         return None if known is None or known.deleted else known
 
-    async def ensure(self, account_id: str, email: str) -> Owner:
+    async def ensure(self, account_id: str, email: str) -> str:
+        """Give the id of the account's customer, which may have just been made.
+
+        A made one is not always new to Stripe: a repeated creation gives the customer
+        of before, with what it subscribes to.
+        """
         async with self._database.read() as connection:
             known = await customers.of_account(connection, account_id)
         if known is not None and not known.deleted:
-            return Owner(customer_id=known.customer_id, new=False)
+            return known.customer_id
         customer_id = await self._create(account_id, replaces=known)
         if email:
             await self._set_email(customer_id, email)
-        return Owner(customer_id=await self._link(customer_id, account_id), new=True)
+        return await self._link(customer_id, account_id)
 
     async def forget(self, customer_id: str) -> None:
         """Note that Stripe knows the customer no more."""
@@ -60,11 +57,9 @@ class AccountCustomers:
         Two replicas, or a retry after a crash, then get the same customer. The
         request must be the same each time, so the e-mail address comes later.
         """
-        key = f"customer:{account_id}"
-        if replaces is not None:
-            key = f"{key}:{replaces.customer_id}"
         raw = await self._stripe.create_customer(
-            {"metadata": {ACCOUNT_ID_KEY: account_id}}, idempotency_key=key[:255]
+            {"metadata": {ACCOUNT_ID_KEY: account_id}},
+            idempotency_key=_creation_key(account_id, replaces),
         )
         return str(raw["id"])
 
@@ -72,6 +67,9 @@ class AccountCustomers:
         try:
             await self._stripe.update_customer(customer_id, {"email": email})
         except StripeRefused as refusal:
+            if refusal.is_missing:
+                # A repeated creation, of a customer that is gone: whoever uses it finds out.
+                return
             violation = Violation(field="customer_email", description="Stripe does not accept it.")
             raise InvalidRequest(violation) from refusal
 
@@ -83,3 +81,9 @@ class AccountCustomers:
             return customer_id if owner is None else owner.customer_id
 
         return await self._database.write(work)
+
+
+def _creation_key(account_id: str, replaces: Customer | None) -> str:
+    """Name the creation. Hashed: an account's id may hold what no HTTP header can."""
+    named = json.dumps([account_id, replaces.customer_id if replaces else None])
+    return f"customer:{hashlib.sha256(named.encode()).hexdigest()}"

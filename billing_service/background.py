@@ -7,16 +7,16 @@ dies, another takes over as soon as the lease has run out.
 import asyncio
 import logging
 import random
-import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 
 from billing_service import metrics
 from billing_service.errors import BillingError
+from billing_service.leased import LIFETIME, Lease
 from billing_service.mirror import Mirror
 from billing_service.stripe_errors import StripeRefused
 from billing_service.verifier import Verifier
-from subscription_state import ends, leases, touches
+from subscription_state import ends, touches
 from subscription_state.database import Database
 from subscription_state.errors import StateError
 from subscription_state.touches import Touch
@@ -24,21 +24,29 @@ from subscription_state.touches import Touch
 log = logging.getLogger(__name__)
 
 LEASE = "background"
-LEASE_LIFETIME = timedelta(seconds=8)
 POLL = 0.1
+#: How often a replica that does not hold the lease asks for it.
+ASK_EVERY = timedelta(seconds=1)
 #: How many customers are read at a time.
 CONCURRENCY = 4
-ENDS_EVERY = timedelta(seconds=1)
+CHORES_EVERY = timedelta(seconds=1)
 #: The longest pause between tries for a customer that cannot be verified.
 LONGEST_PAUSE = timedelta(minutes=10)
+#: The catalogue is tried again after a minute at most: checks rest on it.
+MOST_MIRROR_FAILURES = 6
 
 #: What may be expected to fail, and needs no traceback.
 _EXPECTED = (BillingError, StateError, StripeRefused)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
+_MIRROR = "mirror"
 
 
 class Background:
-    """Works the backlog off, until it is stopped."""
+    """Works the backlog off, until it is stopped.
+
+    Each read of Stripe is a task of its own, so that a slow one holds up neither
+    the others nor the renewal of the lease.
+    """
 
     def __init__(
         self,
@@ -52,9 +60,12 @@ class Background:
         self._verifier = verifier
         self._mirror = mirror
         self._now = now
-        self._holder = uuid.uuid4().hex
-        self._lease_until = _LONG_AGO
-        self._ends_at = _LONG_AGO
+        self._lease = Lease(database, LEASE, now=now)
+        self._leading = False
+        self._ask_at = self._chores_at = _LONG_AGO
+        self._mirror_failures = 0
+        #: By customer id; the mirror's under its own name.
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again."""
@@ -63,7 +74,14 @@ class Background:
                 await self._guarded("round", self._round)
                 await asyncio.sleep(POLL)
         finally:
-            await asyncio.shield(self._guarded("release", self._give_up_lease))
+            await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
+        running = tuple(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._lease.release()
 
     async def _guarded(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -75,45 +93,52 @@ class Background:
     async def _round(self) -> None:
         if not await self._hold_lease():
             return
-        await self._touch_ended()
-        await self._guarded("mirror", self._mirror.refresh_if_due)
+        await self._chores()
+        if _MIRROR not in self._running:
+            self._start(_MIRROR, self._refresh_mirror())
         await self._verify_due()
 
     async def _hold_lease(self) -> bool:
         now = self._now()
-        if now < self._lease_until - LEASE_LIFETIME / 2:
-            return True
-        held = await self._database.write(
-            lambda connection: leases.acquire(
-                connection, LEASE, holder=self._holder, now=now, lifetime=LEASE_LIFETIME
-            )
-        )
-        self._lease_until = now + LEASE_LIFETIME if held else self._lease_until
-        return held
+        if now >= self._ask_at:
+            self._leading = await self._lease.acquire()
+            self._ask_at = now + (LIFETIME / 2 if self._leading else ASK_EVERY)
+        return self._leading
 
-    async def _give_up_lease(self) -> None:
-        await self._database.write(
-            lambda connection: leases.release(connection, LEASE, holder=self._holder)
-        )
-
-    async def _touch_ended(self) -> None:
+    async def _chores(self) -> None:
+        """Do what need not be done in every round."""
         now = self._now()
-        if now < self._ends_at:
+        if now < self._chores_at:
             return
-        self._ends_at = now + ENDS_EVERY
+        self._chores_at = now + CHORES_EVERY
         await self._database.write(lambda connection: ends.touch_ended(connection, now))
-
-    async def _verify_due(self) -> None:
         async with self._database.read() as connection:
-            due = await touches.due(connection, now=self._now(), limit=CONCURRENCY)
             backlog = await touches.backlog(connection)
         metrics.TOUCHED.set(backlog.customers)
-        metrics.OLDEST_TOUCH.set(
-            (self._now() - backlog.oldest).total_seconds() if backlog.oldest else 0
-        )
-        async with asyncio.TaskGroup() as group:
-            for touch in due:
-                group.create_task(self._verify(touch))
+        metrics.OLDEST_TOUCH.set((now - backlog.oldest).total_seconds() if backlog.oldest else 0)
+
+    async def _refresh_mirror(self) -> None:
+        try:
+            await self._mirror.refresh_if_due()
+            self._mirror_failures = 0
+        except Exception as error:  # noqa: BLE001 - a broken catalogue must not stop the verifies
+            _log_failure("background_failed", error, what=_MIRROR)
+            await asyncio.sleep(pause_after(self._mirror_failures).total_seconds())
+            self._mirror_failures = min(self._mirror_failures + 1, MOST_MIRROR_FAILURES)
+
+    async def _verify_due(self) -> None:
+        busy = self._running.keys() - {_MIRROR}
+        free = CONCURRENCY - len(busy)
+        if free == 0:
+            return
+        async with self._database.read() as connection:
+            due = await touches.due(connection, now=self._now(), limit=CONCURRENCY)
+        for touch in [each for each in due if each.customer_id not in busy][:free]:
+            self._start(touch.customer_id, self._verify(touch))
+
+    def _start(self, name: str, work: Coroutine[None, None, None]) -> None:
+        task = self._running[name] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._running.pop(name))
 
     async def _verify(self, touch: Touch) -> None:
         try:
@@ -122,10 +147,13 @@ class Background:
             metrics.VERIFIES.labels("failed").inc()
             attempts = touch.attempts + 1
             _log_failure("verify_failed", error, customer_id=touch.customer_id, attempts=attempts)
-            until = self._now() + pause_after(touch.attempts)
-            await self._database.write(
-                lambda connection: touches.postpone(connection, touch.customer_id, until=until)
-            )
+            await self._guarded("postpone", lambda: self._postpone(touch))
+
+    async def _postpone(self, touch: Touch) -> None:
+        until = self._now() + pause_after(touch.attempts)
+        await self._database.write(
+            lambda connection: touches.postpone(connection, touch.customer_id, until=until)
+        )
 
 
 def _log_failure(event: str, error: Exception, **facts: object) -> None:

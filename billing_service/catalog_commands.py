@@ -10,10 +10,12 @@ from billing_service.catalog_file import read_catalog
 from billing_service.catalog_plan import plan, read_stripe
 from billing_service.composition import open_stripe
 from billing_service.mirror import Mirror
+from billing_service.readiness import bind
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
+from subscription_state import migrate
 from subscription_state.database import Database
-from subscription_state.errors import StateUnavailable
+from subscription_state.errors import SchemaOutdated, StateUnavailable
 
 
 async def apply(settings: ServiceSettings, file: Path, *, ask: bool) -> bool:
@@ -44,8 +46,11 @@ async def _refresh_mirror(settings: ServiceSettings, stripe: LiveStripe, console
     """Let checks see the change at once; a running service would see it at its next read."""
     database = Database.at(settings.database_url)
     try:
+        await migrate.check(database)
+        # Another account's catalogue must not replace the one that checks rest on.
+        await bind(database, stripe, livemode=settings.livemode)
         await Mirror(database, stripe, interval=timedelta(0)).refresh()
-    except StateUnavailable:
-        console.print("The database does not answer: the service will read the catalogue itself.")
+    except (StateUnavailable, SchemaOutdated) as error:
+        console.print(f"{error} The service will read the catalogue itself.")
     finally:
         await database.close()

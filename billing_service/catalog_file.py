@@ -36,6 +36,13 @@ class PriceEntry(_Entry):
     interval: Literal["day", "week", "month", "year"] | None = None
     interval_count: Annotated[int, Field(ge=1, le=36)] = 1
 
+    @model_validator(mode="after")
+    def _counts_something(self) -> Self:
+        if self.interval is None and self.interval_count != 1:
+            message = f"price {self.lookup_key} has an interval_count and no interval"
+            raise ValueError(message)
+        return self
+
 
 class ProductEntry(_Entry):
     """Something that is sold."""
@@ -61,6 +68,7 @@ class CatalogFile(_Entry):
         _once("product", [each.id for each in self.product])
         _once("price", [price.lookup_key for each in self.product for price in each.price])
         for product in self.product:
+            _once(f"in product {product.id} feature", list(product.features))
             for missing in sorted(set(product.features) - set(features)):
                 message = f"product {product.id} names feature {missing}, which is not in the file"
                 raise ValueError(message)
@@ -77,7 +85,7 @@ def _once(kind: str, names: list[str]) -> None:
 def read_catalog(path: Path) -> CatalogFile:
     """Read the file; raise `CatalogInvalid` with all that is wrong."""
     try:
-        return CatalogFile.model_validate(tomllib.loads(path.read_text()))
+        return CatalogFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CatalogInvalid(f"{path}: {error}") from error
     except ValidationError as error:

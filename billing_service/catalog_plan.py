@@ -166,7 +166,8 @@ def _update_product(product_id: str, params: Json) -> Work:
 
 
 def _create_price(params: Json) -> Work:
-    return _post(lambda v1: v1.prices, "create", params)
+    # An archived price may still have the lookup key.
+    return _post(lambda v1: v1.prices, "create", params | {"transfer_lookup_key": True})
 
 
 def _attach(product_id: str, lookup_key: str) -> Work:

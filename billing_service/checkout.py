@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_service.account_customers import AccountCustomers, Owner
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_service.account_customers import AccountCustomers
 from billing_service.checkout_params import checkout_params
 from billing_service.errors import (
     AlreadySubscribed,
@@ -14,14 +16,14 @@ from billing_service.errors import (
     StripeMisconfigured,
     Violation,
 )
-from billing_service.order import Order
+from billing_service.leased import locked
+from billing_service.order import Order, digest
 from billing_service.prices import Price, resolve
-from billing_service.request_locks import locked
 from billing_service.stripe_api import Json, LiveStripe
 from billing_service.stripe_errors import StripeRefused
 from billing_service.verifier import Verifier
 from subscription_state import checkouts, subscriptions
-from subscription_state.checkouts import CheckoutSession
+from subscription_state.checkouts import CheckoutRequest, CheckoutSession
 from subscription_state.database import Database
 from subscription_state.from_stripe import id_of, moment
 
@@ -80,8 +82,7 @@ class Checkout:
             request = await checkouts.request(connection, order.request_id)
         if request is None:
             return None
-        if (request.account_id, request.fingerprint) != (order.account_id, order.fingerprint):
-            raise RequestIdReused(order.request_id)
+        _raise_reused(request, order)
         if request.session_id is None:
             return None
         session = await self._stripe.checkout_session(request.session_id)
@@ -89,26 +90,25 @@ class Checkout:
 
     async def _sell(self, order: Order) -> Offer:
         prices = await resolve(self._stripe, [line.price for line in order.lines])
-        owner = await self._customers.ensure(order.account_id, order.customer_email)
-        if not owner.new:
-            await self._guard(order, prices, owner)
+        customer_id = await self._customers.ensure(order.account_id, order.customer_email)
+        await self._guard(order, prices, customer_id)
         fingerprint = order.form_fingerprint([price.price_id for price in prices])
-        offer = await self._open_offer(order, prices, owner, fingerprint)
-        offer = offer or await self._create(order, prices, owner)
+        offer = await self._open_offer(order, prices, customer_id, fingerprint)
+        offer = offer or await self._create(order, prices, customer_id)
         await self._remember(order, offer, fingerprint)
         return offer
 
-    async def _guard(self, order: Order, prices: Sequence[Price], owner: Owner) -> None:
+    async def _guard(self, order: Order, prices: Sequence[Price], customer_id: str) -> None:
         """Refuse what the account holds already, by what Stripe says now.
 
         Where Stripe cannot be asked the call fails, and nothing is sold.
         """
         if order.allow_additional:
             return
-        await self._verifier.verify(owner.customer_id)
+        await self._verifier.verify(customer_id)
         wanted = {price.product_id for price in prices if price.recurring}
         async with self._database.read() as connection:
-            stored = await subscriptions.of_customer(connection, owner.customer_id)
+            stored = await subscriptions.of_customer(connection, customer_id)
         for subscription in (each.subscription for each in stored if each.subscription.live):
             for product_id in sorted(wanted & subscription.product_ids):
                 raise AlreadySubscribed(
@@ -116,29 +116,30 @@ class Checkout:
                 )
 
     async def _open_offer(
-        self, order: Order, prices: Sequence[Price], owner: Owner, fingerprint: str
+        self, order: Order, prices: Sequence[Price], customer_id: str, fingerprint: str
     ) -> Offer | None:
-        """Reuse the open session of this form; expire those of others, so that none is paid too."""
+        """Reuse an open session of this form; expire all others, so that none is paid too."""
         async with self._database.read() as connection:
             opened = await checkouts.open_of(connection, order.account_id, now=self._now())
         reusable = None
         for known in opened:
             session = await self._stripe.checkout_session(known.session_id)
-            if known.fingerprint == fingerprint and session["status"] == checkouts.OPEN:
+            same_form = known.fingerprint == fingerprint and _is_open_for(session, customer_id)
+            if same_form and reusable is None:
                 reusable = Offer(session=session, reused=True)
             else:
-                await self._close(session, order, prices, owner)
+                await self._close(session, order, prices, customer_id)
         return reusable
 
     async def _close(
-        self, session: Json, order: Order, prices: Sequence[Price], owner: Owner
+        self, session: Json, order: Order, prices: Sequence[Price], customer_id: str
     ) -> None:
         if session["status"] == checkouts.OPEN:
             session = await self._expire(session["id"])
         await self._note(session)
         if session["status"] == "complete":
             # Paid just now: what it bought may be what is asked for.
-            await self._guard(order, prices, owner)
+            await self._guard(order, prices, customer_id)
 
     async def _expire(self, session_id: str) -> Json:
         try:
@@ -158,10 +159,10 @@ class Checkout:
             )
         )
 
-    async def _create(self, order: Order, prices: Sequence[Price], owner: Owner) -> Offer:
+    async def _create(self, order: Order, prices: Sequence[Price], customer_id: str) -> Offer:
         await self._begin_request(order)
         try:
-            session = await self._create_for(order, prices, owner)
+            session = await self._create_for(order, prices, customer_id)
         except StripeRefused as refusal:
             await self._database.write(
                 lambda connection: checkouts.drop_request(connection, order.request_id)
@@ -169,40 +170,42 @@ class Checkout:
             raise _answer_to(refusal, order) from refusal
         return Offer(session=session, reused=False)
 
-    async def _create_for(self, order: Order, prices: Sequence[Price], owner: Owner) -> Json:
+    async def _create_for(self, order: Order, prices: Sequence[Price], customer_id: str) -> Json:
         try:
-            return await self._create_at_stripe(order, prices, owner)
+            return await self._create_at_stripe(order, prices, customer_id)
         except StripeRefused as refusal:
-            if owner.new or not refusal.is_missing or refusal.param != "customer":
+            if not refusal.is_missing or refusal.param != "customer":
                 raise
         # Somebody deleted the customer at Stripe, and we have not heard of it.
-        await self._customers.forget(owner.customer_id)
+        await self._customers.forget(customer_id)
         successor = await self._customers.ensure(order.account_id, order.customer_email)
         return await self._create_at_stripe(order, prices, successor)
 
-    async def _create_at_stripe(self, order: Order, prices: Sequence[Price], owner: Owner) -> Json:
-        return await self._stripe.create_checkout_session(
-            checkout_params(order, prices, owner.customer_id),
-            idempotency_key=f"checkout:{order.request_id or uuid.uuid4()}:{owner.customer_id}",
-        )
+    async def _create_at_stripe(
+        self, order: Order, prices: Sequence[Price], customer_id: str
+    ) -> Json:
+        """Create it under a key of the request and of what is asked: put right, it is another."""
+        params = checkout_params(order, prices, customer_id)
+        key = f"checkout:{order.request_id or uuid.uuid4()}:{digest(params)}"
+        return await self._stripe.create_checkout_session(params, idempotency_key=key)
 
     async def _begin_request(self, order: Order) -> None:
         """Remember the request before Stripe acts on it, so that a retry is recognized."""
-        if not order.request_id:
-            return
-        request = await self._database.write(
-            lambda connection: checkouts.begin_request(
-                connection,
-                order.request_id,
-                account_id=order.account_id,
-                fingerprint=order.fingerprint,
-                now=self._now(),
-            )
+        if order.request_id:
+            await self._database.write(lambda connection: self._note_request(connection, order))
+
+    async def _note_request(self, connection: AsyncConnection, order: Order) -> None:
+        request = await checkouts.begin_request(
+            connection,
+            order.request_id,
+            account_id=order.account_id,
+            fingerprint=order.fingerprint,
+            now=self._now(),
         )
-        if (request.account_id, request.fingerprint) != (order.account_id, order.fingerprint):
-            raise RequestIdReused(order.request_id)
+        _raise_reused(request, order)
 
     async def _remember(self, order: Order, offer: Offer, fingerprint: str) -> None:
+        """Save the session and the answer to the request, both or neither."""
         session = offer.session
         stored = CheckoutSession(
             session_id=session["id"],
@@ -213,15 +216,29 @@ class Checkout:
             subscription_id=id_of(session.get("subscription")),
             expire_time=moment(session["expires_at"]),
         )
-        await self._database.write(lambda connection: checkouts.save(connection, stored))
-        if not order.request_id:
-            return
-        await self._begin_request(order)
-        await self._database.write(
-            lambda connection: checkouts.finish_request(
-                connection, order.request_id, session_id=session["id"], reused=offer.reused
-            )
-        )
+
+        async def work(connection: AsyncConnection) -> None:
+            await checkouts.save(connection, stored)
+            if order.request_id:
+                await self._note_request(connection, order)
+                await checkouts.finish_request(
+                    connection,
+                    order.request_id,
+                    session_id=stored.session_id,
+                    reused=offer.reused,
+                )
+
+        await self._database.write(work)
+
+
+def _raise_reused(request: CheckoutRequest, order: Order) -> None:
+    if (request.account_id, request.fingerprint) != (order.account_id, order.fingerprint):
+        raise RequestIdReused(order.request_id)
+
+
+def _is_open_for(session: Json, customer_id: str) -> bool:
+    """Tell whether the customer can pay it: not if it was made for one since deleted."""
+    return session["status"] == checkouts.OPEN and id_of(session["customer"]) == customer_id
 
 
 def _answer_to(refusal: StripeRefused, order: Order) -> Exception:

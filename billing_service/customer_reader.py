@@ -1,7 +1,7 @@
 """Reads everything about one customer from Stripe, as Rule 2 wants it."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from billing_service.metrics import UNKNOWN_STATUSES
@@ -22,10 +22,13 @@ async def read_customer(
 ) -> CustomerRead:
     """Read a customer with all its subscriptions; `ticket` must have been drawn before.
 
-    The customer itself is read only where no account is known to own it: its
-    metadata may name one.
+    The customer itself is read only where no account is known to own it, whose
+    name its metadata may hold, or where Stripe seems not to know it.
     """
-    listed = await stripe.subscriptions(customer_id)
+    try:
+        listed = await stripe.subscriptions(customer_id)
+    except StripeRefused as refusal:
+        return await _read_of_missing(stripe, customer_id, ticket, refusal)
     judged = [await _judge(stripe, raw) for raw in listed.objects]
     owner = await _owner(stripe, customer_id) if known_account is None else _Owner()
     return CustomerRead(
@@ -36,6 +39,24 @@ async def read_customer(
         account_id=owner.account_id or _account_named_by(listed.objects),
         as_of_start=listed.start,
         as_of_end=max([listed.end, *(each.end for each in judged if each.end is not None)]),
+    )
+
+
+async def _read_of_missing(
+    stripe: LiveStripe, customer_id: str, ticket: int, refusal: StripeRefused
+) -> CustomerRead:
+    """Read a customer whose subscriptions Stripe does not list: it is gone, with all of them."""
+    if not refusal.is_missing or not (await _owner(stripe, customer_id)).deleted:
+        raise refusal
+    now = datetime.now(UTC)
+    return CustomerRead(
+        customer_id=customer_id,
+        ticket=ticket,
+        subscriptions=(),
+        deleted=True,
+        account_id=None,
+        as_of_start=now,
+        as_of_end=now,
     )
 
 
@@ -68,6 +89,8 @@ def _account_named_by(subscriptions: tuple[Json, ...]) -> str | None:
 
 
 async def _judge(stripe: LiveStripe, raw: Json) -> _Judged:
+    if (raw.get("items") or {}).get("has_more"):
+        return await _judge_whole(stripe, raw)
     subscription = subscription_from_stripe(raw)
     if subscription.status is Status.UNKNOWN:
         UNKNOWN_STATUSES.inc()
@@ -76,6 +99,13 @@ async def _judge(stripe: LiveStripe, raw: Json) -> _Judged:
     if subscription.status is Status.ACTIVE and not _latest_invoice_tells(raw):
         return await _with_first_payment(stripe, subscription)
     return _Judged(subscription=subscription)
+
+
+async def _judge_whole(stripe: LiveStripe, raw: Json) -> _Judged:
+    items = await stripe.subscription_items(raw["id"])
+    whole = raw | {"items": {"data": list(items.objects), "has_more": False}}
+    judged = await _judge(stripe, whole)
+    return replace(judged, end=judged.end or items.end)
 
 
 def _latest_invoice_tells(raw: Json) -> bool:

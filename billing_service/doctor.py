@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from billing_service.composition import open_stripe
@@ -71,7 +72,7 @@ def _show(findings: list[Finding]) -> None:
     table = Table("", "What", "Finding")
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]"
-        table.add_row(mark, finding.subject, finding.text)
+        table.add_row(mark, finding.subject, escape(finding.text))
     Console().print(table)
 
 
@@ -86,9 +87,10 @@ async def _schema(patient: Patient) -> str:
 
 
 async def _deployment(patient: Patient) -> str:
+    await migrate.check(patient.database)
     async with patient.database.read() as connection:
         bound = await deployment.get(connection)
-    if bound is None:
+    if bound is None or bound.stripe_account_id is None:
         return "not bound yet: the first start of the service binds it"
     account_id = await patient.stripe.account_id()
     if (bound.livemode, bound.stripe_account_id) != (patient.settings.livemode, account_id):
@@ -107,6 +109,7 @@ async def _products(patient: Patient) -> str:
     at_stripe = len(await patient.stripe.products())
     if at_stripe == 0:
         raise Ill("Stripe has no product: run `catalog apply FILE`.")
+    await migrate.check(patient.database)
     async with patient.database.read() as connection:
         known = await catalog.count_products(connection)
     if known != at_stripe:

@@ -52,10 +52,15 @@ class InvalidRequest(BillingError):
     code = "INVALID_ARGUMENT"
     reason = "ERROR_REASON_INVALID_REQUEST"
 
+    #: So many are told at most: clients take 8 KiB of details, and drop the call at more.
+    most: ClassVar[int] = 8
+
     def __init__(self, *violations: Violation) -> None:
-        fields = ", ".join(violation.field for violation in violations)
-        super().__init__(f"The request breaks the rules of: {fields}.")
-        self.violations = violations
+        told = violations[: self.most]
+        fields = ", ".join(dict.fromkeys(violation.field for violation in told))
+        more = f" and {len(violations) - len(told)} more" if len(violations) > len(told) else ""
+        super().__init__(f"The request breaks the rules of: {fields}{more}.")
+        self.violations = told
 
 
 class UrlNotAllowed(BillingError):

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from paidup.v1 import billing_service_pb2 as pb
-
 from subscription_state.from_stripe import ACCOUNT_ID_KEY
 
 
@@ -44,7 +43,7 @@ class Order:
         """Tell whether a repeated `request_id` asks for the same."""
         wanted = asdict(self)
         del wanted["request_id"]
-        return _digest(wanted)
+        return digest(wanted)
 
     def form_fingerprint(self, price_ids: Sequence[str]) -> str:
         """Tell whether an open session shows the same form: by resolved prices, not by names."""
@@ -52,7 +51,7 @@ class Order:
         for other in ("request_id", "customer_email", "lines", "allow_additional"):
             del wanted[other]
         quantities = [line.quantity for line in self.lines]
-        return _digest(wanted | {"lines": list(zip(price_ids, quantities, strict=True))})
+        return digest(wanted | {"lines": list(zip(price_ids, quantities, strict=True))})
 
     @property
     def all_metadata(self) -> dict[str, str]:
@@ -80,5 +79,6 @@ def order_from_proto(request: pb.CreateCheckoutSessionRequest) -> Order:
     )
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Give a short name for plain data: equal data, equal names."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

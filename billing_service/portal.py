@@ -67,17 +67,17 @@ class Portal:
             "flow_data": await self._flow_data(visit, return_url),
         }
         params |= {name: value for name, value in optional.items() if value}
-        return await self._create(params, visit.account_id)
+        return await self._create(params, visit)
 
-    async def _create(self, params: Json, account_id: str) -> Json:
+    async def _create(self, params: Json, visit: PortalVisit) -> Json:
+        given = {name for name in ("locale", "return_url") if getattr(visit, name)}
         try:
             return await self._stripe.create_portal_session(params)
         except StripeRefused as refusal:
             if refusal.is_missing and refusal.param == "customer":
-                raise CustomerNotFound(account_id) from refusal
-            if refusal.param == "locale":
-                violation = Violation(field="locale", description="Stripe does not accept it.")
-                raise InvalidRequest(violation) from refusal
+                raise CustomerNotFound(visit.account_id) from refusal
+            if refusal.param in given:
+                raise _violation(refusal.param, "Stripe does not accept it.") from refusal
             # Such as a portal that was never configured at Stripe.
             raise StripeMisconfigured from refusal
 

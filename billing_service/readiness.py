@@ -6,7 +6,7 @@ import logging
 from grpc_health.v1 import health, health_pb2
 
 from billing_service import metrics
-from billing_service.errors import BillingError
+from billing_service.errors import StripeMisconfigured, StripeUnavailable
 from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
 from subscription_state import deployment, migrate
@@ -19,6 +19,8 @@ SERVICES = ("", "paidup.v1.BillingService", "paidup.v1.AdminService")
 CHECK_EVERY = 1.0
 #: Being ready does not wait longer for Stripe, in seconds.
 ACCOUNT_TIMEOUT = 3.0
+#: How often Stripe is asked again for the account while it is away, in seconds.
+BIND_EVERY = 10.0
 
 
 class Readiness:
@@ -30,8 +32,14 @@ class Readiness:
         self._database = database
         self._stripe = stripe
         self._health = health_servicer
-        self._bound = False
+        self._bind_at = 0.0
+        #: Set once the database is known to belong to the key's account.
+        self.bound = asyncio.Event()
         self.problem: str | None = "starting"
+
+    async def begin(self) -> None:
+        """Say that nothing is served yet; gRPC's health service begins with the contrary."""
+        await self._set_health(serving=False)
 
     async def follow(self, *, livemode: bool) -> None:
         """Keep health up to date until cancelled; raise `WrongDeployment` at once."""
@@ -47,14 +55,20 @@ class Readiness:
     async def _look(self, *, livemode: bool) -> str | None:
         try:
             await migrate.check(self._database)
-            if not self._bound:
-                await bind(self._database, self._stripe, livemode=livemode)
-                self._bound = True
+            await self._bind_if_due(livemode=livemode)
         except StateUnavailable:
             return "the database does not answer"
         except SchemaOutdated as error:
             return str(error)
         return None
+
+    async def _bind_if_due(self, *, livemode: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.bound.is_set() or now < self._bind_at:
+            return
+        if await bind(self._database, self._stripe, livemode=livemode):
+            self.bound.set()
+        self._bind_at = now + BIND_EVERY
 
     async def _tell(self, problem: str | None) -> None:
         if problem == self.problem:
@@ -62,14 +76,17 @@ class Readiness:
         log.info("readiness_changed", extra={"ready": problem is None, "problem": problem})
         self.problem = problem
         metrics.READY.set(problem is None)
-        serving = health_pb2.HealthCheckResponse.ServingStatus
-        status = serving.SERVING if problem is None else serving.NOT_SERVING
+        await self._set_health(serving=problem is None)
+
+    async def _set_health(self, *, serving: bool) -> None:
+        statuses = health_pb2.HealthCheckResponse.ServingStatus
+        status = statuses.SERVING if serving else statuses.NOT_SERVING
         for service in SERVICES:
             await self._health.set(service, status)
 
 
-async def bind(database: Database, stripe: LiveStripe, *, livemode: bool) -> None:
-    """Bind the database to the key's mode, and to its account where Stripe tells it.
+async def bind(database: Database, stripe: LiveStripe, *, livemode: bool) -> bool:
+    """Bind the database to the key's mode and account; False where Stripe was away.
 
     Raise `WrongDeployment` where the database belongs to another.
     """
@@ -77,12 +94,16 @@ async def bind(database: Database, stripe: LiveStripe, *, livemode: bool) -> Non
     try:
         async with asyncio.timeout(ACCOUNT_TIMEOUT):
             account_id = await stripe.account_id()
-    except (BillingError, StripeRefused, TimeoutError):
-        # A restricted key may not read it, and Stripe may be away: the mode is known.
+    except (StripeUnavailable, TimeoutError):
         log.warning("stripe_account_not_read")
-        return
+        return False
+    except (StripeMisconfigured, StripeRefused):
+        # A restricted key may not read it: then the mode is all that can be known.
+        log.warning("stripe_account_not_told")
+        return True
     await database.write(
         lambda connection: deployment.bind(
             connection, livemode=livemode, stripe_account_id=account_id
         )
     )
+    return True

@@ -10,12 +10,6 @@ import grpc
 from aiohttp import web
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from paidup.v1 import (
-    admin_service_pb2,
-    admin_service_pb2_grpc,
-    billing_service_pb2,
-    billing_service_pb2_grpc,
-)
 
 from billing_service.composition import Parts, compose
 from billing_service.interceptors import CallInterceptor
@@ -23,6 +17,12 @@ from billing_service.operations_http import operations_app
 from billing_service.readiness import Readiness
 from billing_service.servicer import AdminServicer
 from billing_service.settings import ServiceSettings
+from paidup.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    billing_service_pb2,
+    billing_service_pb2_grpc,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +66,22 @@ async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Even
     server = build_server(parts, health_servicer)
     port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
     async with _operations(settings, readiness):
+        await readiness.begin()
         await server.start()
         _announce(settings.grpc_listen, port)
         following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
-        working = asyncio.create_task(parts.background.run())
+        working = asyncio.create_task(_work(parts, readiness))
         await _first_of(stopping, following, working)
         await _drain(settings, server, readiness, following)
         working.cancel()
         await asyncio.gather(following, working, return_exceptions=True)
     _raise_failure(following, working)
+
+
+async def _work(parts: Parts, readiness: Readiness) -> None:
+    """Begin once the database is known to be ours: what another account's key reads ruins it."""
+    await readiness.bound.wait()
+    await parts.background.run()
 
 
 def build_server(parts: Parts, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:

@@ -3,8 +3,6 @@
 from typing import Any
 
 import grpc
-from paidup.v1 import admin_service_pb2_grpc, billing_service_pb2_grpc
-from paidup.v1 import billing_service_pb2 as pb
 
 from billing_service import page_tokens, subscription_lists, validation
 from billing_service.checkout import Checkout, Offer
@@ -20,6 +18,8 @@ from billing_service.to_proto import (
     time_to_proto,
 )
 from billing_service.urls import AllowedOrigins
+from paidup.v1 import admin_service_pb2_grpc, billing_service_pb2_grpc
+from paidup.v1 import billing_service_pb2 as pb
 from subscription_state.database import Database
 from subscription_state.entitlements import Subject
 from subscription_state.from_stripe import moment
@@ -104,7 +104,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         self, request: pb.CheckEntitlementRequest, context: Context
     ) -> pb.CheckEntitlementResponse:
         validation.check_request(request)
-        if request.consistency.at_least_revision:
+        if request.consistency.WhichOneof("requirement") == "at_least_revision":
             seconds = validation.longest_wait(context.time_remaining(), LONGEST_WAIT)
             token = request.consistency.at_least_revision
             await self._checks.wait_for(token, seconds=seconds)

@@ -72,7 +72,9 @@ class SessionStatuses:
             session = await self._stripe.checkout_session(session_id)
         except StripeRefused as refusal:
             raise SessionNotFound(session_id) from refusal
-        if session.get("client_reference_id") != account_id:
+        # Another tool's sale may name the account too: it is not ours to keep or to expire.
+        ours = session.get("mode") == "subscription"
+        if not ours or session.get("client_reference_id") != account_id:
             raise SessionNotFound(session_id)
         return session
 

@@ -3,18 +3,22 @@
 import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import Policy
 from subscription_state.settings import Listen, StateSettings, is_loopback
 
 _KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
 _PUBLISHABLE_KEY = r"^pk_(test|live)_\w+$"
-#: How a mode stands in a key of Stripe's.
+#: How a key of live mode goes on after `sk`, `rk` or `pk`.
 _LIVE = "_live_"
+
+
+def _is_live(key: str) -> bool:
+    return key[2:].startswith(_LIVE)
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -26,11 +30,20 @@ def _key(value: SecretStr) -> SecretStr:
 
 def _origins(value: str) -> str:
     for origin in split(value):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        bare = origin.removesuffix("/").rpartition("://")[2]
+        usable = _may_be_sent_to(origin, livemode=False)
+        if not usable or any(character in bare for character in "/?#*"):
             message = "must be origins such as https://app.example.com, comma separated"
             raise ValueError(message)
     return value
+
+
+def _may_be_sent_to(url: str, *, livemode: bool) -> bool:
+    return AllowedOrigins([url], livemode=livemode).allow(url)
+
+
+def _without_slash(value: str) -> str:
+    return value.rstrip("/")
 
 
 def split(value: str) -> list[str]:
@@ -40,6 +53,9 @@ def split(value: str) -> list[str]:
 
 class ServiceSettings(StateSettings):
     """Settings of the gRPC service."""
+
+    # A variable that is there and empty, as compose files make them, is not there.
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     grpc_listen: Listen = Field(
         default="127.0.0.1:50051", description="Where gRPC is served, `HOST:PORT`."
@@ -61,7 +77,7 @@ class ServiceSettings(StateSettings):
         pattern=_PUBLISHABLE_KEY,
         description="Stripe's publishable key, `pk_…`, handed to callers for Stripe.js.",
     )
-    stripe_api_base: str = Field(
+    stripe_api_base: Annotated[str, AfterValidator(_without_slash)] = Field(
         default="https://api.stripe.com",
         pattern=r"^https?://",
         description="Where Stripe's API is; another address for the emulator.",
@@ -100,7 +116,7 @@ class ServiceSettings(StateSettings):
 
     @property
     def livemode(self) -> bool:
-        return _LIVE in self.stripe_api_key.get_secret_value()
+        return _is_live(self.stripe_api_key.get_secret_value())
 
     @property
     def policy(self) -> Policy:
@@ -110,8 +126,23 @@ class ServiceSettings(StateSettings):
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
-        if (_LIVE in self.stripe_publishable_key) != self.livemode:
+        if _is_live(self.stripe_publishable_key) != self.livemode:
             message = "PAIDUP_STRIPE_PUBLISHABLE_KEY: is of another mode than PAIDUP_STRIPE_API_KEY"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _live_keys_are_kept_secret(self) -> Self:
+        if self.livemode and not self.stripe_api_base.startswith("https://"):
+            message = "PAIDUP_STRIPE_API_BASE: a live key goes over https only"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _portal_leads_home(self) -> Self:
+        url = self.portal_return_url
+        if url and not _may_be_sent_to(url, livemode=self.livemode):
+            message = "PAIDUP_PORTAL_RETURN_URL: must be an https URL, in test mode or a loopback's"
             raise ValueError(message)
         return self
 

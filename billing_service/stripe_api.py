@@ -19,7 +19,7 @@ import stripe
 from billing_service.breaker import Breaker
 from billing_service.errors import StripeUnavailable
 from billing_service.metrics import STRIPE_CALLS
-from billing_service.stripe_errors import OUTAGES, stripe_errors
+from billing_service.stripe_errors import is_outage, stripe_errors
 
 PAGE = 100
 #: The SDK's own retries of connection errors, 409 and 5xx.
@@ -125,6 +125,14 @@ class LiveStripe:
             expand=["data.latest_invoice"],
         )
 
+    async def subscription_items(self, subscription_id: str) -> Reading:
+        """List all items of a subscription: one that was listed holds only the first."""
+        return await self._list(
+            "list_subscription_items",
+            self._client.v1.subscription_items,
+            subscription=subscription_id,
+        )
+
     async def invoices(self, subscription_id: str, **filters: str) -> Reading:
         """List a subscription's invoices, newest first."""
         return await self._list(
@@ -176,19 +184,25 @@ class LiveStripe:
             return await self._timed(operation, call)
 
     async def _timed(self, operation: str, call: Awaitable[T]) -> T:
-        outcome = "error"
+        outcome = "cancelled"
         try:
             async with asyncio.timeout(self._limit):
                 answer = await call
             outcome = "ok"
-        except OUTAGES:
-            outcome = "outage"
+        except Exception as error:
+            outcome = "outage" if is_outage(error) else "error"
             raise
         finally:
             STRIPE_CALLS.labels(operation, outcome).inc()
-            # Any answer, a refusal too, shows that Stripe is there.
-            self._breaker.failed() if outcome == "outage" else self._breaker.succeeded()
+            self._tell_breaker(outcome)
         return answer
+
+    def _tell_breaker(self, outcome: str) -> None:
+        """Any answer, a refusal too, shows that Stripe is there; a cancelled call shows nothing."""
+        if outcome == "outage":
+            self._breaker.failed()
+        elif outcome != "cancelled":
+            self._breaker.succeeded()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 
 import aiohttp
 import stripe
@@ -32,6 +33,13 @@ class StripeRefused(Exception):
 
 #: What means that Stripe, or the way to it, is down.
 OUTAGES = (stripe.APIConnectionError, stripe.APIError, aiohttp.ClientError, TimeoutError)
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell an absent Stripe from one that answers: a conflict (409) is an answer too."""
+    status = getattr(error, "http_status", None)
+    answered = status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, OUTAGES) and not answered
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1 import entitlement_pb2, subscription_pb2
-
 from subscription_state.entitlements import Decision, Subject
 from subscription_state.model import Item, Status, StoredSubscription
 

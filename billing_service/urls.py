@@ -1,5 +1,6 @@
 """Which URLs callers may send customers to: no open redirects."""
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -7,6 +8,8 @@ from subscription_state.settings import LOOPBACK_HOSTS
 
 MAX_URL = 2000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: A name or a bracketed address, and a port: nothing before, between or after.
+_HOST_AND_PORT = re.compile(r"([^\[\]@:]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 Origin = tuple[str, str, int]
 
@@ -34,15 +37,16 @@ def origin_of(url: str) -> Origin | None:
     """Give scheme, host and port; None for what is not an absolute web address.
 
     Refuses what browsers read differently than we do: control characters, white
-    space, backslashes, and names before an `@`.
+    space, backslashes, names before an `@`, and brackets but for addresses.
     """
     if any(character <= " " or character in "\\\x7f" for character in url):
         return None
     try:
         parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        port = _DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError:
         return None
-    if port is None or not parts.hostname or "@" in parts.netloc:
+    web = parts.scheme in _DEFAULT_PORTS and _HOST_AND_PORT.fullmatch(parts.netloc)
+    if not web or not port or not parts.hostname:
         return None
     return parts.scheme, parts.hostname, port

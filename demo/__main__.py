@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import paidup
 import typer
 from rich.console import Console
 
+import paidup
 from demo.processes import ProcessFailed
 from demo.stack import Addresses, Stack, check_free
 from demo.story import Story, StoryFailed

@@ -81,6 +81,13 @@ class Process:
         await asyncio.gather(*self._readers)
         return code
 
+    async def ended(self) -> int:
+        """Wait until the process ends by itself; give its exit code."""
+        async with asyncio.timeout(STOP_TIMEOUT):
+            code = await self.process.wait()
+        await asyncio.gather(*self._readers)
+        return code
+
     async def kill(self) -> None:
         """End the process as a power cut would."""
         self.process.kill()

@@ -61,7 +61,11 @@ class Stack:
 
     async def _start(self) -> None:
         # The emulator must know where to deliver before the gateway is there.
-        self.addresses = replace(self.addresses, gateway=_settled(self.addresses.gateway))
+        self.addresses = replace(
+            self.addresses,
+            gateway=_settled(self.addresses.gateway),
+            metrics=_settled(self.addresses.metrics),
+        )
         self.emulator_process = await self._run_emulator()
         self.emulator = Emulator(self.emulator_process.address)
         self._exit.push_async_callback(self.emulator.close)
@@ -70,6 +74,10 @@ class Stack:
         if self.catalog is not None:
             await run(["billing_service", "catalog", "apply", str(self.catalog), "--yes"], self.env)
         self.service = await self.start_service()
+
+    @property
+    def metrics_address(self) -> str:
+        return self.addresses.metrics
 
     @property
     def env(self) -> dict[str, str]:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import paidup
-from paidup import EntitlementReason, LineItem, PortalFlow, SessionStatus
-
 from demo.stack import Stack
+from paidup import EntitlementReason, LineItem, PortalFlow, SessionStatus
 
 ACCOUNT = "acme"
 #: Reserved for documentation; nobody's.

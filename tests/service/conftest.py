@@ -12,7 +12,7 @@ import stripe
 
 import paidup
 from demo.stack import API_KEY, Stack
-from tests.postgres import postgres as postgres
+from tests.postgres import postgres  # noqa: F401 - a fixture
 from tests.service.shop import EMAIL, Shop
 
 #: What no log line may hold: keys, signing secrets, client secrets, addresses.
@@ -23,8 +23,8 @@ LEAKS = re.compile(r"[sr]k_test_\w|whsec_\w|_secret_\w|@example\.(com|org)")
 def database_url(request, tmp_path_factory):
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('state') / 'paidup.db'}"
-    postgres = request.getfixturevalue("postgres")
-    return postgres.url(asyncio.run(postgres.create()))
+    server = request.getfixturevalue("postgres")
+    return server.url(asyncio.run(server.create()))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -53,9 +53,7 @@ async def channel(stack, client) -> AsyncIterator[grpc.aio.Channel]:
 async def at_stripe(stack) -> AsyncIterator[stripe.StripeClient]:
     """The official SDK, looking at Stripe past our service."""
     http = stripe.AIOHTTPClient()
-    yield stripe.StripeClient(
-        API_KEY, base_addresses={"api": stack.emulator.url}, http_client=http
-    )
+    yield stripe.StripeClient(API_KEY, base_addresses={"api": stack.emulator.url}, http_client=http)
     await http.close_async()
 
 

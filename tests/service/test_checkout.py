@@ -104,8 +104,6 @@ async def test_two_checkouts_at_once_of_a_new_account_are_one_customer_and_one_s
     assert len({session.customer_id for session in sessions}) == 1
     customers = await at_stripe.v1.customers.list_async({"limit": 100})
     ours = [
-        each async for each in customers.auto_paging_iter() if each.metadata.account_id == account
-    ] if False else [
         each
         async for each in customers.auto_paging_iter()
         if each.metadata.to_dict().get("account_id") == account

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1.billing_service_pb2_grpc import (
     BillingServiceServicer,

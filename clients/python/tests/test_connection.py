@@ -4,13 +4,13 @@ from typing import Any
 
 import grpc
 import pytest
-from paidup import BillingClient, Tls, Unavailable
-from paidup._endpoint import Endpoint
-from paidup.v1 import billing_service_pb2 as pb
 
 from clients.python.tests.certificates import Certificate, make_certificate
 from clients.python.tests.scripted_service import ScriptedService, Silence, running
 from clients.python.tests.twins import AwaitableClient, Client
+from paidup import BillingClient, Tls, Unavailable
+from paidup._endpoint import Endpoint
+from paidup.v1 import billing_service_pb2 as pb
 
 LOOPBACK = [
     "localhost:50051",

@@ -9,11 +9,11 @@ import venv
 from pathlib import Path
 from zipfile import ZipFile
 
-import paidup
 import pytest
-from paidup.v1.billing_service_pb2 import CreateCheckoutSessionResponse
 
+import paidup
 from clients.python.tests.scripted_service import ScriptedService
+from paidup.v1.billing_service_pb2 import CreateCheckoutSessionResponse
 
 PROJECT = Path(__file__).parents[1]
 

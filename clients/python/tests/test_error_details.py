@@ -9,6 +9,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
+
 from paidup._error_details import METADATA_KEY, ErrorDetails, FieldViolation, decode
 
 PREFIX = "type.googleapis.com/google.rpc."

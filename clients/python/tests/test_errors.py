@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-import paidup
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, RetryInfo
+
+import paidup
+from clients.python.tests.scripted_service import Failure, ScriptedService, Silence
+from clients.python.tests.twins import Client
 from paidup import (
     AlreadySubscribed,
     Conflict,
@@ -26,9 +29,6 @@ from paidup import (
     Unavailable,
     _errors,
 )
-
-from clients.python.tests.scripted_service import Failure, ScriptedService, Silence
-from clients.python.tests.twins import Client
 
 Code = grpc.StatusCode
 

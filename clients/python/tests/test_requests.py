@@ -2,13 +2,13 @@ import uuid
 from typing import Any
 
 import pytest
+
+from clients.python.tests.scripted_service import ScriptedService
+from clients.python.tests.twins import Client, subscriptions
 from paidup import CustomText, LineItem, PortalFlow, UiMode
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1.entitlement_pb2 import Consistency, Entitlement
 from paidup.v1.subscription_pb2 import Subscription
-
-from clients.python.tests.scripted_service import ScriptedService
-from clients.python.tests.twins import Client, subscriptions
 
 EVERYTHING_ABOUT_A_CHECKOUT: dict[str, Any] = {
     "account_id": "acme",

@@ -3,11 +3,11 @@ from typing import Any
 
 import grpc
 import pytest
-from paidup import DeadlineExceeded, PaidupError, Unavailable
 
 from clients.python.tests.scripted_service import Failure, ScriptedService
 from clients.python.tests.test_requests import MINIMAL
 from clients.python.tests.twins import Client
+from paidup import DeadlineExceeded, PaidupError, Unavailable
 
 UNAVAILABLE = Failure(code=grpc.StatusCode.UNAVAILABLE)
 

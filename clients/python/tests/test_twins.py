@@ -4,10 +4,10 @@ from typing import Any, get_args
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
-from paidup import BillingClient, BlockingBillingClient
-from paidup._calls import RPCS, Rpc
 
 from clients.python.tests.scripted_service import METHODS
+from paidup import BillingClient, BlockingBillingClient
+from paidup._calls import RPCS, Rpc
 
 SHARED = sorted(
     name for name, value in vars(BillingClient).items() if callable(value) and name[0] != "_"

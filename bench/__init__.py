@@ -1,0 +1,1 @@
+"""Measures the service beside a peer in the same run."""
