@@ -34,6 +34,7 @@ from stripe_emulator import (
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import (
     BodyTooLarge,
+    FaultAskedFor,
     InternalError,
     InvalidParameters,
     StripeError,
@@ -87,14 +88,11 @@ class Api:
         return handle
 
     async def _call(self, route: Route, request: web.Request, request_id: str) -> web.Response:
-        authenticate(request.headers.get("Authorization", ""))
+        _authenticate(request.headers.get("Authorization", ""))
+        _check_version(request.headers.get("Stripe-Version", API_VERSION))
         injected = self._injected_failure()
         if injected is not None:
-            return web.json_response(
-                {"error": {"type": "api_error", "message": "A fault was asked for."}},
-                status=injected,
-                headers={"Request-Id": request_id},
-            )
+            raise FaultAskedFor(injected)
         given = await _form(request)
         key = request.headers.get("Idempotency-Key")
         if request.method != "POST" or key is None:
@@ -163,7 +161,7 @@ class Api:
             await asyncio.sleep(seconds)
 
 
-def authenticate(header: str) -> None:
+def _authenticate(header: str) -> None:
     scheme, _, key = header.partition(" ")
     if scheme != "Bearer" or not key:
         raise Unauthenticated(
@@ -172,6 +170,13 @@ def authenticate(header: str) -> None:
         )
     if not key.startswith(("sk_test_", "rk_test_")):
         raise Unauthenticated(f"Invalid API Key provided: {key[:8]}****")
+
+
+def _check_version(version: str) -> None:
+    if version != API_VERSION:
+        raise InvalidParameters(
+            f"Invalid Stripe API version: {version}. The emulator speaks {API_VERSION} only."
+        )
 
 
 async def _form(request: web.Request) -> form.Form:

@@ -1,5 +1,7 @@
 """Scheduling a subscription's end, and thinking better of it."""
 
+from stripe_emulator import trials
+from stripe_emulator.attributes import unset_if_empty
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.parameters import Params
 from stripe_emulator.tables import StripeObject
@@ -20,7 +22,11 @@ def apply(world: World, subscription: StripeObject, params: Params) -> None:
         end = _moment(world, subscription, params["cancel_at"])
         schedule(world, subscription, end, at_period_end=False)
     if "cancellation_details" in params:
-        subscription["cancellation_details"] |= params["cancellation_details"]
+        subscription["cancellation_details"] |= details(params["cancellation_details"])
+
+
+def details(given: Params) -> Params:
+    return {name: unset_if_empty(value) for name, value in given.items()}
 
 
 def schedule(
@@ -43,9 +49,7 @@ def at_period_end(world: World, subscription: StripeObject) -> None:
 
 def _moment(world: World, subscription: StripeObject, given: int | str) -> int | None:
     if isinstance(given, int):
-        if given <= world.clock.now():
-            raise InvalidRequest("`cancel_at` has to be in the future.", param="cancel_at")
-        return given
+        return trials.future(world, given, "cancel_at")
     return {
         "": None,
         "min_period_end": min(_period_ends(subscription)),

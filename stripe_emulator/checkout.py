@@ -2,7 +2,7 @@
 
 from stripe.params import checkout as accepted
 
-from stripe_emulator import amounts, checkout_rules, ids, sales, subscriptions
+from stripe_emulator import amounts, blanks, checkout_rules, ids, sales, subscriptions
 from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.orders import Purchase, Sale
@@ -16,9 +16,11 @@ from stripe_emulator.world import World
 URL = "/v1/checkout/sessions"
 #: Echoed on the session as they were given.
 ATTRIBUTES = (
+    "after_expiration",
     "allow_promotion_codes",
     "allowed_payment_method_types",
     "billing_address_collection",
+    "branding_settings",
     "cancel_url",
     "client_reference_id",
     "consent_collection",
@@ -28,12 +30,18 @@ ATTRIBUTES = (
     "excluded_payment_method_types",
     "integration_identifier",
     "locale",
+    "name_collection",
     "origin_context",
     "return_url",
+    "saved_payment_method_options",
     "shipping_address_collection",
     "submit_type",
     "success_url",
+    "tax_id_collection",
+    "wallet_options",
 )
+#: What the emulator's customers can pay with.
+PAYMENT_METHOD_TYPES = ("card",)
 
 
 def create(world: World, params: Params) -> StripeObject:
@@ -57,9 +65,8 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
     due_today = _due_today(params, sold)
     return {
         "id": session_id,
-        "object": "checkout.session",
-        "adaptive_pricing": {"enabled": False},
-        "after_expiration": None,
+        **blanks.fresh(blanks.CHECKOUT_SESSION),
+        "adaptive_pricing": params.get("adaptive_pricing", {"enabled": False}),
         "amount_subtotal": due_today,
         "amount_total": due_today,
         "automatic_tax": {
@@ -68,41 +75,16 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
             "provider": None,
             "status": None,
         },
-        "collected_information": None,
-        "consent": None,
         "created": now,
         "currency": sold[0].price["currency"],
-        "currency_conversion": None,
-        "custom_fields": [],
         "custom_text": _custom_text(params.get("custom_text") or {}),
         "customer_creation": None if "customer" in params else "always",
-        "customer_details": None,
-        "discounts": [],
         "expires_at": params.get("expires_at", now + DAY),
-        "invoice": None,
-        "invoice_creation": None,
-        "livemode": False,
         "metadata": merged({}, params.get("metadata", {})),
         "mode": params["mode"],
-        "optional_items": None,
-        "payment_intent": None,
-        "payment_link": None,
         "payment_method_collection": params.get("payment_method_collection", "always"),
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
-        "payment_status": "unpaid",
-        "permissions": None,
-        "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
-        "subscription": None,
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "wallet_options": None,
+        "payment_method_types": _payment_method_types(params),
+        "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         **picked(params, *ATTRIBUTES),
         **_how_shown(world, params, session_id),
     }
@@ -122,6 +104,15 @@ def _how_shown(world: World, params: Params, session_id: str) -> StripeObject:
         "ui_mode": params["ui_mode"],
         "url": None,
     }
+
+
+def _payment_method_types(params: Params) -> list[str]:
+    allowed = params.get("allowed_payment_method_types") or PAYMENT_METHOD_TYPES
+    excluded = params.get("excluded_payment_method_types") or ()
+    types = [kind for kind in PAYMENT_METHOD_TYPES if kind in allowed and kind not in excluded]
+    if not types:
+        raise InvalidRequest("No valid payment method types for this Checkout Session.")
+    return types
 
 
 def _custom_text(given: Params) -> StripeObject:
@@ -181,6 +172,7 @@ def list_(world: World, params: Params) -> StripeObject:
 def list_line_items(world: World, params: Params, session: str) -> StripeObject:
     world.checkout_sessions.retrieve(session)
     items = Table("line item")
+    # Unlike everything else these are listed in the order they were given.
     for item in reversed(world.purchases[session].line_items):
         items.add(item)
     return page(items, params, f"{URL}/{session}/line_items", lambda _item: True)
@@ -223,7 +215,13 @@ ROUTES = (
         create,
         accepted.SessionCreateParams,
         requires=("mode", "line_items"),
-        unsupported=("discounts", "optional_items", "shipping_options", "managed_payments"),
+        unsupported=(
+            "custom_fields",
+            "discounts",
+            "managed_payments",
+            "optional_items",
+            "shipping_options",
+        ),
     ),
     get(URL, list_, accepted.SessionListParams),
     get(f"{URL}/{{session}}", retrieve, accepted.SessionRetrieveParams),

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from stripe_emulator import collection, customers, payment_methods, setups, subscriptions
+from stripe_emulator import collection, customers, payment_methods, setups, subscriptions, trials
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.instruments import Card, Decline
 from stripe_emulator.orders import Order
-from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
@@ -124,19 +123,13 @@ def _subscribe(
     order = Order(
         customer_id=customer["id"],
         sales=purchase.sales,
-        trial_end=_trial_end(world, terms),
+        trial_end=trials.end(world, terms),
         terms=terms,
     )
     subscription = subscriptions.begin(world, order)
     subscriptions.announce(world, subscription)
     world.purchases[session["id"]] = replace(purchase, subscription_id=subscription["id"])
     return subscription
-
-
-def _trial_end(world: World, terms: StripeObject) -> int | None:
-    if "trial_period_days" in terms:
-        return world.clock.now() + int(terms["trial_period_days"]) * DAY
-    return terms.get("trial_end")
 
 
 def _complete(

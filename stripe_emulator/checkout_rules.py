@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from stripe_emulator import trials
 from stripe_emulator.errors import InvalidRequest, MissingParameter, UnsupportedByEmulator
 from stripe_emulator.orders import Sale
 from stripe_emulator.parameters import Params
@@ -15,7 +16,6 @@ LONGEST_REFERENCE = 200
 SHORTEST_LIFE = 30 * 60
 LONGEST_LIFE = DAY
 SOONEST_TRIAL_END = 2 * DAY
-MOST_TRIAL_DAYS = 730
 
 
 def check(world: World, params: Params) -> None:
@@ -85,12 +85,10 @@ def _one_customer(world: World, params: Params) -> None:
         )
 
 
-def _one_way_to_discount(_world: World, params: Params) -> None:
-    if "discounts" in params and "allow_promotion_codes" in params:
-        raise InvalidRequest(
-            "You may only specify one of these parameters: allow_promotion_codes, discounts.",
-            param="discounts",
-        )
+def _nothing_of_another_mode(_world: World, params: Params) -> None:
+    for name in ("payment_intent_data", "setup_intent_data", "invoice_creation"):
+        if name in params:
+            raise InvalidRequest(f"You can not pass `{name}` in `subscription` mode.", param=name)
 
 
 def _texts_are_short(_world: World, params: Params) -> None:
@@ -124,20 +122,11 @@ def _life_is_within_bounds(world: World, params: Params) -> None:
 
 def _trial_is_possible(world: World, params: Params) -> None:
     data = params.get("subscription_data", {})
-    if "trial_end" in data and "trial_period_days" in data:
-        raise InvalidRequest(
-            "You may only specify one of these parameters: trial_end, trial_period_days.",
-            param="subscription_data[trial_end]",
-        )
-    if data.get("trial_end", world.clock.now() + DAY * 3) < world.clock.now() + SOONEST_TRIAL_END:
+    trial_end = trials.end(world, data, "subscription_data")
+    if "trial_end" in data and trial_end and trial_end < world.clock.now() + SOONEST_TRIAL_END:
         raise InvalidRequest(
             "The `trial_end` date has to be at least 2 days in the future.",
             param="subscription_data[trial_end]",
-        )
-    if not 1 <= data.get("trial_period_days", 1) <= MOST_TRIAL_DAYS:
-        raise InvalidRequest(
-            f"Trial periods must be between 1 and {MOST_TRIAL_DAYS} days.",
-            param="subscription_data[trial_period_days]",
         )
 
 
@@ -168,7 +157,7 @@ RULES: tuple[Callable[[World, Params], None], ...] = (
     _the_customer_can_return,
     _urls_are_urls,
     _one_customer,
-    _one_way_to_discount,
+    _nothing_of_another_mode,
     _texts_are_short,
     _life_is_within_bounds,
     _trial_is_possible,

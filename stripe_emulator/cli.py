@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import logging
 from typing import Annotated
 
@@ -42,10 +43,8 @@ def main(
     try:
         asyncio.run(server.serve(emulator, host, port))
     except OSError as error:
-        _refuse(
-            f"Cannot listen on {host}:{port} ({error.strerror or error}). "
-            "Is another emulator running? Choose another port with --listen HOST:PORT."
-        )
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
+        _refuse(f"Port {port} on {host} {reason}. Choose another with --listen HOST:PORT.")
 
 
 def _address(listen: str) -> tuple[str, int]:

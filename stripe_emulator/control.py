@@ -1,18 +1,27 @@
 """The control surface: what customers, time and misfortune do, as calls for demos and tests."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from stripe_emulator import checkout_payment, due, faults, ids, instruments, portal_actions
+from stripe_emulator import (
+    checkout_payment,
+    due,
+    faults,
+    ids,
+    instruments,
+    portal_actions,
+    settings,
+)
 from stripe_emulator.api import refusal
 from stripe_emulator.checkout_payment import Answers
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InvalidRequest, StripeError
 from stripe_emulator.instruments import Card, Decline
+from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
@@ -20,7 +29,8 @@ Body = dict[str, Any]
 Control = Callable[[web.Request, Body], Awaitable[Body]]
 
 PREFIX = "/_emulator"
-LONGEST_ADVANCE = 20 * 366 * 24 * 60 * 60
+#: How far simulated time may run ahead of real time.
+FURTHEST = 50 * 366 * DAY
 
 
 class ControlSurface:
@@ -111,13 +121,15 @@ class ControlSurface:
 
     async def _advance(self, request: web.Request, body: Body) -> Body:
         seconds = _count(body, "seconds")
-        if seconds is None or seconds > LONGEST_ADVANCE:
+        world = self._emulator.world
+        if seconds is None or world.clock.offset + seconds > FURTHEST:
             raise InvalidRequest(
-                f"`seconds` takes 0 to {LONGEST_ADVANCE}, forward only.", param="seconds"
+                f"`seconds` takes how far to go forward, to {FURTHEST} ahead of now at most.",
+                param="seconds",
             )
-        due.run(self._emulator.world)
-        self._emulator.world.clock.advance(seconds)
-        due.run(self._emulator.world)
+        due.run(world)
+        world.clock.advance(seconds)
+        due.run(world)
         return await self._clock(request, body)
 
     async def _deliveries(self, _request: web.Request, _body: Body) -> Body:
@@ -151,10 +163,7 @@ class ControlSurface:
 
     async def _set_settings(self, request: web.Request, body: Body) -> Body:
         world = self._emulator.world
-        try:
-            world.settings = replace(world.settings, **body)
-        except (TypeError, ValueError) as error:
-            raise InvalidRequest(str(error)) from error
+        world.settings = settings.changed(world.settings, body)
         return await self._settings(request, body)
 
     async def _reset(self, _request: web.Request, _body: Body) -> Body:

@@ -59,8 +59,19 @@ def _customer(world: World, params: Params) -> StripeObject:
         "preferred_locales": params.get("preferred_locales", []),
         "tax_exempt": params.get("tax_exempt") or "none",
         "test_clock": None,
-        **picked(params, *ATTRIBUTES),
+        **picked(_with_whole_addresses(params), *ATTRIBUTES),
     }
+
+
+def _with_whole_addresses(params: Params) -> Params:
+    """Name an address's missing lines, as Stripe does, with null."""
+    whole = dict(params)
+    if params.get("address"):
+        whole["address"] = {**payment_methods.NO_ADDRESS, **params["address"]}
+    if params.get("shipping"):
+        address = {**payment_methods.NO_ADDRESS, **params["shipping"].get("address", {})}
+        whole["shipping"] = {"phone": None, **params["shipping"], "address": address}
+    return whole
 
 
 def _check_email(params: Params) -> None:
@@ -114,7 +125,8 @@ def update(world: World, params: Params, customer: str) -> StripeObject:
     for payment_method in on_file.values():
         payment_methods.attach(world, payment_method, customer)
     with world.events.updating("customer.updated", row):
-        write(row, params, ("balance", "preferred_locales", "tax_exempt", *ATTRIBUTES))
+        names = ("balance", "preferred_locales", "tax_exempt", *ATTRIBUTES)
+        write(row, _with_whole_addresses(params), names)
         _write_invoice_settings(row, params.get("invoice_settings", {}), on_file)
     return row
 

@@ -86,11 +86,14 @@ class Deliveries:
             secrets=world.signing_secrets[endpoint["id"]],
         )
         self._log.append(delivery)
+        if not self._held_back(delivery):
+            self._start(delivery)
+
+    def _held_back(self, delivery: Delivery) -> bool:
         faults = self._faults()
         if faults.blocked:
             delivery.state = "dropped" if faults.drop else "held"
-        else:
-            self._start(delivery)
+        return faults.blocked
 
     def _start(self, delivery: Delivery) -> None:
         delivery.state = "pending"
@@ -146,6 +149,8 @@ class Deliveries:
         wait = FIRST_WAIT
         for _ in range(MOST_ATTEMPTS):
             async with self._slots:
+                if self._held_back(delivery):
+                    return
                 attempt = await self._attempt(delivery)
             delivery.attempts.append(attempt)
             if attempt.succeeded:
@@ -154,10 +159,12 @@ class Deliveries:
                 return
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
+            if delivery.endpoint["status"] == "disabled":
+                break
         delivery.state = "failed"
 
     async def _attempt(self, delivery: Delivery) -> Attempt:
-        body = orjson.dumps(delivery.event, option=orjson.OPT_INDENT_2)
+        body = orjson.dumps(delivery.event)
         at = time.time()
         headers = {
             "Content-Type": "application/json; charset=utf-8",

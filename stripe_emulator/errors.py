@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
+
+TOO_MANY_REQUESTS = 429
 
 
 class StripeError(Exception):
-    status: ClassVar[int] = 400
-    type: ClassVar[str] = "invalid_request_error"
+    status: int = 400
+    type: str = "invalid_request_error"
 
     def __init__(
         self,
@@ -47,6 +49,18 @@ class InvalidRequest(StripeError):
 
 class InvalidParameters(InvalidRequest):
     """Refused before the endpoint began, so no idempotency key remembers it."""
+
+
+class FaultAskedFor(StripeError):
+    """Not Stripe's doing: a fault knob is on."""
+
+    type = "api_error"
+
+    def __init__(self, status: int) -> None:
+        super().__init__("A fault was asked for.")
+        self.status = status
+        if status == TOO_MANY_REQUESTS:
+            self.type, self.code = "invalid_request_error", "rate_limit"
 
 
 class UnsupportedByEmulator(InvalidRequest):

@@ -3,6 +3,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from stripe_emulator import ids
 from stripe_emulator.clock import Clock
 from stripe_emulator.tables import StripeObject, Table, snapshot
@@ -42,10 +44,12 @@ class EventLog:
         subject: StripeObject,
         previous: StripeObject | None = None,
     ) -> None:
-        data = {"object": snapshot(subject)}
+        data = {"object": subject}
         if previous is not None:
             data["previous_attributes"] = previous
-        self._publish(self.table.add(self._event(event_type, data)))
+        # Encoded at once, which freezes it; copied, since orjson's buffer has room to spare.
+        frozen = orjson.Fragment(bytes(memoryview(orjson.dumps(data))))
+        self._publish(self.table.add(self._event(event_type, frozen)))
 
     @contextmanager
     def updating(self, event_type: str, subject: StripeObject) -> Iterator[None]:
@@ -59,7 +63,7 @@ class EventLog:
         if previous:
             self.emit(event_type, subject, previous)
 
-    def _event(self, event_type: str, data: StripeObject) -> StripeObject:
+    def _event(self, event_type: str, data: orjson.Fragment) -> StripeObject:
         return {
             "id": ids.new("evt"),
             "object": "event",

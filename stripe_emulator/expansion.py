@@ -2,7 +2,7 @@
 Expanding ids to the objects they name.
 
 Which fields can be expanded the SDK's own resource types say: those annotated as
-"a string or an object".
+"a string or an object". Its map of them is private, and the SDK pinned.
 """
 
 from collections.abc import Callable

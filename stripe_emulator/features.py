@@ -50,8 +50,13 @@ def update(world: World, params: Params, feature: str) -> StripeObject:
 
 def list_(world: World, params: Params) -> StripeObject:
     keep = matching(params, "lookup_key")
-    active = not params.get("archived", False)
-    return page(world.features, params, URL, lambda row: keep(row) and row["active"] is active)
+    archived = params.get("archived")
+    return page(
+        world.features,
+        params,
+        URL,
+        lambda row: keep(row) and archived in (None, not row["active"]),
+    )
 
 
 def attach(world: World, params: Params, product: str) -> StripeObject:

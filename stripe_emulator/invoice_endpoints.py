@@ -23,7 +23,8 @@ def list_(world: World, params: Params) -> StripeObject:
     def wanted(invoice: StripeObject) -> bool:
         return keep(invoice) and subscription in (None, subscription_id_of(invoice))
 
-    return page(world.invoices, params, URL, wanted)
+    rows = None if subscription is None else world.invoices.of(subscription)
+    return page(world.invoices, params, URL, wanted, rows)
 
 
 def list_lines(world: World, params: Params, invoice: str) -> StripeObject:
@@ -33,6 +34,7 @@ def list_lines(world: World, params: Params, invoice: str) -> StripeObject:
 
 def pay(world: World, params: Params, invoice: str) -> StripeObject:
     row = world.invoices.retrieve(invoice)
+    world.customers.referenced(row["customer"], "customer")
     _refuse_settled(row)
     if params.get("paid_out_of_band"):
         raise UnsupportedByEmulator("paid_out_of_band")
@@ -59,6 +61,7 @@ def _refuse_settled(invoice: StripeObject) -> None:
 
 def finalize(world: World, _params: Params, invoice: str) -> StripeObject:
     row = world.invoices.retrieve(invoice)
+    world.customers.referenced(row["customer"], "customer")
     if row["status"] != "draft":
         raise InvalidRequest(
             "This invoice is already finalized, you can't re-finalize a non-draft invoice.",

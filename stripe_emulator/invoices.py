@@ -1,6 +1,6 @@
 """An invoice's own life: draft, open, paid or void; a subscription's is elsewhere."""
 
-from stripe_emulator import ids, invoice_lines, payments
+from stripe_emulator import blanks, ids, invoice_lines, payments
 from stripe_emulator.instruments import Decline
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.tables import StripeObject, list_of, snapshot
@@ -76,54 +76,17 @@ def _amounts(total: int, balance: int) -> StripeObject:
 def _blank(world: World, customer: StripeObject, subscription: StripeObject) -> StripeObject:
     now = world.clock.now()
     return {
-        "object": "invoice",
-        "account_country": "US",
-        "account_name": "Paidup emulator",
-        "account_tax_ids": None,
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 0,
-        "attempted": False,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        **blanks.fresh(blanks.INVOICE),
         "collection_method": subscription["collection_method"],
         "created": now,
         "currency": subscription["currency"],
-        "custom_fields": None,
         "customer": customer["id"],
-        "customer_account": None,
         "customer_address": customer["address"],
         "customer_email": customer["email"],
         "customer_name": customer["name"],
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "due_date": None,
-        "effective_at": None,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
-        "livemode": False,
-        "metadata": {},
-        "number": None,
-        "on_behalf_of": None,
         "parent": {
             "quote_details": None,
             "subscription_details": {
@@ -132,30 +95,7 @@ def _blank(world: World, customer: StripeObject, subscription: StripeObject) -> 
             },
             "type": "subscription_details",
         },
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
         "period_end": now,
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
-        "statement_descriptor": None,
-        "status": "draft",
-        "status_transitions": {
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
-        "test_clock": None,
-        "total_discount_amounts": [],
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
         "webhooks_delivered_at": now,
     }
 

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from itertools import islice
+
 from stripe_emulator.errors import InvalidRequest, ReferenceMissing
 from stripe_emulator.parameters import Params
 from stripe_emulator.tables import Keep, StripeObject, Table, list_of
@@ -6,12 +9,26 @@ DEFAULT_LIMIT = 10
 LARGEST_LIMIT = 100
 
 
-def page(table: Table, params: Params, url: str, keep: Keep) -> StripeObject:
-    """Give one page, newest first, next to the cursor on either side of it."""
+def page(
+    table: Table,
+    params: Params,
+    url: str,
+    keep: Keep,
+    rows: list[StripeObject] | None = None,
+) -> StripeObject:
+    """
+    Give one page, newest first, next to the cursor on either side of it.
+
+    `rows`, oldest first, narrow the table down where an index can.
+    """
     limit = _limit(params)
-    rows = [row for row in _window(table, params) if not row.get("deleted") and keep(row)]
-    data = rows[-limit:] if "ending_before" in params else rows[:limit]
-    return list_of(data, url, has_more=len(rows) > limit)
+    oldest_first = table.where() if rows is None else rows
+    wanted = (row for row in _beyond_cursor(oldest_first, table, params) if keep(row))
+    found = list(islice(wanted, limit + 1))
+    data = found[:limit]
+    if "ending_before" in params:
+        data.reverse()
+    return list_of(data, url, has_more=len(found) > limit)
 
 
 def matching(params: Params, *names: str) -> Keep:
@@ -50,21 +67,24 @@ def _limit(params: Params) -> int:
     return limit
 
 
-def _window(table: Table, params: Params) -> list[StripeObject]:
-    rows = table.newest_first()
+def _beyond_cursor(
+    oldest_first: list[StripeObject], table: Table, params: Params
+) -> Iterator[StripeObject]:
+    """Walk away from the cursor: back in time, or with `ending_before` forward."""
     if "starting_after" in params and "ending_before" in params:
         raise InvalidRequest(
             "You may only specify one of these parameters: ending_before, starting_after."
         )
-    if "starting_after" in params:
-        return rows[_position(rows, table, params, "starting_after") + 1 :]
-    if "ending_before" in params:
-        return rows[: _position(rows, table, params, "ending_before")]
-    return rows
+    forward = "ending_before" in params
+    rows = iter(oldest_first) if forward else reversed(oldest_first)
+    cursor = "ending_before" if forward else "starting_after"
+    if cursor in params:
+        _skip_to(rows, table, params[cursor], cursor)
+    return (row for row in rows if not row.get("deleted"))
 
 
-def _position(rows: list[StripeObject], table: Table, params: Params, cursor: str) -> int:
-    for index, row in enumerate(rows):
-        if row["id"] == params[cursor]:
-            return index
-    raise ReferenceMissing(table.label, params[cursor], cursor)
+def _skip_to(rows: Iterator[StripeObject], table: Table, object_id: str, cursor: str) -> None:
+    for row in rows:
+        if row["id"] == object_id:
+            return
+    raise ReferenceMissing(table.label, object_id, cursor)

@@ -6,6 +6,7 @@ needed and remembered. A parameter that the pinned API version dropped is unknow
 here just as it is to Stripe.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,6 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin
 
-import typing_extensions
 from stripe import RequestOptions
 
 from stripe_emulator.errors import InvalidParameters, MissingParameter
@@ -182,7 +182,8 @@ def _string(raw: str, path: str) -> str:
 
 
 def _integer(raw: str, _path: str) -> int:
-    if not raw.isascii() or len(raw) > len(str(2**63)):
+    # int() would take more than Stripe does: other alphabets' digits, underscores, blanks.
+    if INTEGER.fullmatch(raw) is None or not -(2**63) <= int(raw) < 2**63:
         raise ValueError(raw)
     return int(raw)
 
@@ -204,6 +205,7 @@ def _decimal(raw: str, _path: str) -> str:
     return raw
 
 
+INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 BOOLEANS = {"true": True, "false": False}
 #: In the order tried: a union of int and str means "an integer if it looks like one".
 CONVERSIONS: dict[type, Callable[[str, str], Any]] = {
@@ -246,7 +248,7 @@ def shape_of(annotation: Any) -> Shape:
             for literal in get_args(one)
         ),
         scalars=frozenset(one for one in alternatives if one in CONVERSIONS),
-        fields=next((one for one in alternatives if typing_extensions.is_typeddict(one)), None),
+        fields=next((one for one in alternatives if hasattr(one, "__required_keys__")), None),
         element=_argument(alternatives, list, 0),
         value=_argument(alternatives, dict, 1),
     )
@@ -257,7 +259,7 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
     if origin in (Union, types.UnionType):
         for argument in get_args(annotation):
             yield from _alternatives(argument)
-    elif origin in (NotRequired, typing_extensions.NotRequired):
+    elif origin is NotRequired:
         yield from _alternatives(get_args(annotation)[0])
     else:
         yield annotation

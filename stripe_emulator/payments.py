@@ -1,6 +1,6 @@
 """Payment intents and charges: the money side of an invoice."""
 
-from stripe_emulator import ids
+from stripe_emulator import blanks, ids
 from stripe_emulator.instruments import Decline
 from stripe_emulator.tables import StripeObject, snapshot
 from stripe_emulator.world import World
@@ -17,44 +17,13 @@ def open_intent(world: World, invoice: StripeObject) -> StripeObject:
     intent = world.payment_intents.add(
         {
             "id": intent_id,
-            "object": "payment_intent",
+            **blanks.fresh(blanks.PAYMENT_INTENT),
             "amount": invoice["amount_due"],
-            "amount_capturable": 0,
-            "amount_details": {"tip": {}},
-            "amount_received": 0,
-            "application": None,
-            "application_fee_amount": None,
-            "automatic_payment_methods": None,
-            "canceled_at": None,
-            "cancellation_reason": None,
-            "capture_method": "automatic",
             "client_secret": ids.client_secret(intent_id),
-            "confirmation_method": "automatic",
             "created": world.clock.now(),
             "currency": invoice["currency"],
             "customer": invoice["customer"],
             "description": invoice["description"],
-            "last_payment_error": None,
-            "latest_charge": None,
-            "livemode": False,
-            "metadata": {},
-            "next_action": None,
-            "on_behalf_of": None,
-            "payment_method": None,
-            "payment_method_configuration_details": None,
-            "payment_method_options": {},
-            "payment_method_types": ["card"],
-            "processing": None,
-            "receipt_email": None,
-            "review": None,
-            "setup_future_usage": "off_session",
-            "shipping": None,
-            "source": None,
-            "statement_descriptor": None,
-            "statement_descriptor_suffix": None,
-            "status": "requires_payment_method",
-            "transfer_data": None,
-            "transfer_group": None,
         }
     )
     world.events.emit("payment_intent.created", intent)
@@ -123,47 +92,25 @@ def _charge(
     return world.charges.add(
         {
             "id": charge_id,
-            "object": "charge",
+            **blanks.fresh(blanks.CHARGE),
             "amount": amount,
             "amount_captured": 0 if decline else amount,
-            "amount_refunded": 0,
-            "application": None,
-            "application_fee": None,
-            "application_fee_amount": None,
             "balance_transaction": None if decline else ids.new("txn"),
             "billing_details": payment_method["billing_details"],
-            "calculated_statement_descriptor": "PAIDUP EMULATOR",
             "captured": decline is None,
             "created": world.clock.now(),
             "currency": intent["currency"],
             "customer": intent["customer"],
             "description": intent["description"],
-            "disputed": False,
-            "failure_balance_transaction": None,
             "failure_code": decline.code if decline else None,
             "failure_message": decline.message if decline else None,
-            "fraud_details": {},
-            "livemode": False,
-            "metadata": {},
-            "on_behalf_of": None,
             "outcome": _outcome(decline),
             "paid": decline is None,
             "payment_intent": intent["id"],
             "payment_method": payment_method["id"],
             "payment_method_details": _details(payment_method),
-            "receipt_email": None,
-            "receipt_number": None,
             "receipt_url": None if decline else f"{world.base_url}/receipts/{charge_id}",
-            "refunded": False,
-            "review": None,
-            "shipping": None,
-            "source": None,
-            "source_transfer": None,
-            "statement_descriptor": None,
-            "statement_descriptor_suffix": None,
             "status": "failed" if decline else "succeeded",
-            "transfer_data": None,
-            "transfer_group": None,
         }
     )
 

@@ -116,7 +116,7 @@ def _laid_over(base: Params, changes: Params) -> Params:
         if isinstance(value, dict) and isinstance(result.get(name), dict):
             result[name] = _laid_over(result[name], value)
         elif value == "":
-            result[name] = deepcopy(ALL_OFF.get(name)) if name in ALL_OFF else None
+            result[name] = [] if isinstance(result.get(name), list) else None
         else:
             result[name] = value
     return result

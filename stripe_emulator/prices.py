@@ -13,6 +13,7 @@ from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
 URL = "/v1/prices"
+LARGEST_AMOUNT = 99_999_999
 LONGEST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}
 
 
@@ -40,8 +41,16 @@ def _check(world: World, params: Params) -> None:
             code="parameter_missing",
             param="unit_amount",
         )
-    if Decimal(str(params.get("unit_amount", params.get("unit_amount_decimal")))) < 0:
-        raise InvalidRequest("Invalid non-negative integer", param="unit_amount")
+    if (
+        not 0
+        <= Decimal(params.get("unit_amount_decimal") or params["unit_amount"])
+        <= LARGEST_AMOUNT
+    ):
+        raise InvalidRequest(
+            f"Invalid amount: must be between 0 and {LARGEST_AMOUNT}.", param="unit_amount"
+        )
+    if params.get("billing_scheme") == "tiered":
+        raise UnsupportedByEmulator("billing_scheme=tiered")
     _check_recurring(params.get("recurring"))
 
 

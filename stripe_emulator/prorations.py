@@ -1,6 +1,6 @@
 """What a change in the middle of a period costs and gives back."""
 
-from stripe_emulator import amounts, ids, invoice_lines, subscriptions
+from stripe_emulator import amounts, blanks, ids, invoice_lines, subscriptions
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.periods import Period
 from stripe_emulator.tables import StripeObject
@@ -46,18 +46,12 @@ def sweep(world: World, subscription: StripeObject) -> list[Line]:
 def _invoice_item(world: World, subscription: StripeObject, line: Line) -> StripeObject:
     return {
         "id": line.invoice_item_id,
-        "object": "invoiceitem",
+        **blanks.fresh(blanks.INVOICE_ITEM),
         "amount": line.amount,
         "currency": line.price["currency"],
         "customer": subscription["customer"],
-        "customer_account": None,
         "date": world.clock.now(),
         "description": line.description,
-        "discountable": False,
-        "discounts": [],
-        "invoice": None,
-        "livemode": False,
-        "metadata": {},
         "net_amount": line.amount,
         "parent": {
             "subscription_details": {
@@ -68,10 +62,6 @@ def _invoice_item(world: World, subscription: StripeObject, line: Line) -> Strip
         },
         "period": {"end": line.period.end, "start": line.period.start},
         "pricing": invoice_lines.pricing(line.price),
-        "proration": True,
-        "proration_details": None,
         "quantity": line.quantity,
         "quantity_decimal": str(line.quantity),
-        "tax_rates": [],
-        "test_clock": None,
     }

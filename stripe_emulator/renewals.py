@@ -84,10 +84,7 @@ def end_trial_now(world: World, subscription: StripeObject) -> None:
         for item in subscription["items"]["data"]:
             item["current_period_end"] = now
     end_trial(world, subscription)
-    invoice = world.invoices[subscription["latest_invoice"]]
-    if invoice["status"] == "draft":
-        invoices.finalize(world, invoice)
-        collection.collect(world, invoice, automatic=True)
+    _charge_at_once(world, subscription)
 
 
 def _pause(world: World, subscription: StripeObject) -> None:
@@ -102,6 +99,28 @@ def _pause(world: World, subscription: StripeObject) -> None:
     }
     world.events.emit("customer.subscription.paused", subscription)
     world.events.emit_change("customer.subscription.updated", before, subscription)
+
+
+def resume(world: World, subscription: StripeObject) -> None:
+    """Begin anew from now, and charge at once."""
+    now = world.clock.now()
+    before = snapshot(subscription)
+    subscription["status"] = "active"
+    subscription["status_details"] = None
+    subscription["billing_cycle_anchor"] = now
+    for item in subscription["items"]["data"]:
+        item["current_period_end"] = now
+    world.events.emit("customer.subscription.resumed", subscription)
+    world.events.emit_change("customer.subscription.updated", before, subscription)
+    renew(world, subscription)
+    _charge_at_once(world, subscription)
+
+
+def _charge_at_once(world: World, subscription: StripeObject) -> None:
+    invoice = world.invoices[subscription["latest_invoice"]]
+    if invoice["status"] == "draft":
+        invoices.finalize(world, invoice)
+        collection.collect(world, invoice, automatic=True)
 
 
 def _period_over(world: World, subscription: StripeObject) -> bool:

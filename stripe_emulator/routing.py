@@ -6,6 +6,8 @@ from stripe_emulator.parameters import Params
 from stripe_emulator.tables import StripeObject
 
 #: Takes the world, the checked parameters and the ids in the path.
+#: Values that switch off or unset what is off or unset here anyway.
+ASKS_FOR_NOTHING: tuple[object, ...] = (False, "")
 Answer = Callable[..., StripeObject]
 
 
@@ -21,7 +23,8 @@ class Route:
 
     def refuse_unsupported(self, params: Params) -> None:
         for name in sorted(self.unsupported & params.keys()):
-            raise UnsupportedByEmulator(name)
+            if params[name] not in ASKS_FOR_NOTHING:
+                raise UnsupportedByEmulator(name)
 
 
 def get(path: str, answer: Answer, accepts: type | None = None) -> Route:
@@ -46,5 +49,13 @@ def post(
     )
 
 
-def delete(path: str, answer: Answer, accepts: type | None = None) -> Route:
-    return Route(method="DELETE", path=path, answer=answer, accepts=accepts)
+def delete(
+    path: str, answer: Answer, accepts: type | None = None, *, unsupported: tuple[str, ...] = ()
+) -> Route:
+    return Route(
+        method="DELETE",
+        path=path,
+        answer=answer,
+        accepts=accepts,
+        unsupported=frozenset(unsupported),
+    )

@@ -75,7 +75,8 @@ async def serve(emulator: Emulator, host: str, port: int) -> None:
     try:
         site = web.TCPSite(runner, host, port)
         await site.start()
-        url = f"http://{host}:{runner.addresses[0][1]}"
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{runner.addresses[0][1]}"
         emulator.listening_at(url)
         print(f"stripe_emulator listening on {url}", flush=True)  # noqa: T201 -- who starts us waits for it
         await stop.wait()

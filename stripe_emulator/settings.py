@@ -1,5 +1,7 @@
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from stripe_emulator.errors import InvalidRequest
 
 DAY = 24 * 60 * 60
 
@@ -17,3 +19,33 @@ class Settings:
     retry_on_new_payment_method: bool = True
     #: What the portal writes when it cancels at the period's end.
     portal_cancels_with: Literal["cancel_at", "cancel_at_period_end"] = "cancel_at"
+
+
+CHOICES = {
+    "after_last_retry": ("cancel", "unpaid", "past_due"),
+    "portal_cancels_with": ("cancel_at", "cancel_at_period_end"),
+    "retry_on_new_payment_method": (True, False),
+}
+LONGEST_RETRY_DAYS = 60
+
+
+def changed(settings: Settings, body: dict[str, Any]) -> Settings:
+    """Change the settings that are named; the others stay."""
+    for name, value in body.items():
+        possible = _is_schedule(value) if name == "retry_after_days" else _is_choice(name, value)
+        if not possible:
+            raise InvalidRequest(f"There is no setting `{name}` that takes {value!r}.", param=name)
+    if "retry_after_days" in body:
+        body = {**body, "retry_after_days": tuple(body["retry_after_days"])}
+    return replace(settings, **body)
+
+
+def _is_choice(name: str, value: object) -> bool:
+    choices = CHOICES.get(name, ())
+    return any(type(value) is type(choice) and value == choice for choice in choices)
+
+
+def _is_schedule(value: object) -> bool:
+    return isinstance(value, list) and all(
+        type(days) is int and 1 <= days <= LONGEST_RETRY_DAYS for days in value
+    )

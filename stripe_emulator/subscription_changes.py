@@ -10,6 +10,7 @@ from stripe_emulator import (
     prorations,
     sales,
     subscription_items,
+    trials,
 )
 from stripe_emulator.attributes import merged
 from stripe_emulator.errors import InvalidRequest, ReferenceMissing
@@ -74,10 +75,20 @@ def _item_change(world: World, subscription: StripeObject, given: Params, param:
         item=item,
         price=price,
         # A new price starts over at one, unless told otherwise.
-        quantity=given.get("quantity") or (1 if kept is None else kept["quantity"]),
+        quantity=_quantity(given, kept, param),
         remove=given.get("deleted", False),
         metadata=given.get("metadata") or {},
     )
+
+
+def _quantity(given: Params, kept: StripeObject | None, param: str) -> int:
+    quantity = int(given["quantity"] if "quantity" in given else kept["quantity"] if kept else 1)
+    if not 0 <= quantity <= sales.MOST_OF_ONE:
+        raise InvalidRequest(
+            f"Invalid quantity: must be between 0 and {sales.MOST_OF_ONE}.",
+            param=f"{param}[quantity]",
+        )
+    return quantity
 
 
 def _existing_item(
@@ -96,9 +107,7 @@ def _trial_end(world: World, params: Params) -> int | None:
     trial_end = params.get("trial_end")
     if not isinstance(trial_end, int):
         return None
-    if trial_end <= world.clock.now():
-        raise InvalidRequest("`trial_end` has to be in the future.", param="trial_end")
-    return trial_end
+    return trials.future(world, trial_end, "trial_end")
 
 
 def apply(world: World, subscription: StripeObject, change: Change) -> None:

@@ -8,14 +8,14 @@ from stripe_emulator import (
     sales,
     subscription_changes,
     subscriptions,
+    trials,
 )
 from stripe_emulator.attributes import write
-from stripe_emulator.errors import InvalidRequest, ResourceMissing
+from stripe_emulator.errors import InvalidRequest, ResourceMissing, UnsupportedByEmulator
 from stripe_emulator.orders import Order
 from stripe_emulator.pagination import matching, page
 from stripe_emulator.parameters import Params
 from stripe_emulator.routing import delete, get, post
-from stripe_emulator.settings import DAY
 from stripe_emulator.subscriptions import ENDED
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
@@ -29,11 +29,7 @@ def create(world: World, params: Params) -> StripeObject:
     world.customers.referenced(params["customer"], "customer")
     order = _order(world, params)
     behavior = params.get("payment_behavior", "allow_incomplete")
-    if behavior == "pending_if_incomplete":
-        raise InvalidRequest(
-            "`pending_if_incomplete` can only be used to update a subscription.",
-            param="payment_behavior",
-        )
+    _check_terms(params, behavior)
     if order.trial_end is None and behavior != "default_incomplete":
         _check_payable(world, order, behavior)
     subscription = subscriptions.begin(world, order)
@@ -41,6 +37,18 @@ def create(world: World, params: Params) -> StripeObject:
     if subscription["status"] == "incomplete" and behavior != "default_incomplete":
         collection.collect(world, world.invoices[subscription["latest_invoice"]])
     return subscription
+
+
+def _check_terms(params: Params, behavior: str) -> None:
+    if behavior == "pending_if_incomplete":
+        raise InvalidRequest(
+            "`pending_if_incomplete` can only be used to update a subscription.",
+            param="payment_behavior",
+        )
+    if params.get("collection_method") == "send_invoice":
+        raise UnsupportedByEmulator("collection_method=send_invoice")
+    if params.get("billing_mode", {}).get("type", "flexible") != "flexible":
+        raise UnsupportedByEmulator("billing_mode[type]=classic")
 
 
 def _order(world: World, params: Params) -> Order:
@@ -63,20 +71,9 @@ def _order(world: World, params: Params) -> Order:
     return Order(
         customer_id=params["customer"],
         sales=(*sold, *once),
-        trial_end=_trial_end(world, params),
+        trial_end=trials.end(world, params),
         terms=terms,
     )
-
-
-def _trial_end(world: World, params: Params) -> int | None:
-    days, end = params.get("trial_period_days"), params.get("trial_end")
-    if days:
-        return world.clock.now() + int(days) * DAY
-    if end is None or end == "now":
-        return None
-    if end <= world.clock.now():
-        raise InvalidRequest("`trial_end` has to be in the future.", param="trial_end")
-    return int(end)
 
 
 def _check_payable(world: World, order: Order, behavior: str) -> None:
@@ -111,7 +108,8 @@ def list_(world: World, params: Params) -> StripeObject:
             and (price is None or price in _price_ids(subscription))
         )
 
-    return page(world.subscriptions, params, URL, wanted)
+    rows = world.subscriptions.of(params["customer"]) if "customer" in params else None
+    return page(world.subscriptions, params, URL, wanted, rows)
 
 
 def _of_status(status: str, wanted: str | None) -> bool:
@@ -156,8 +154,21 @@ def cancel(world: World, params: Params, subscription: str) -> StripeObject:
     row = world.subscriptions.retrieve(subscription)
     if row["status"] in ENDED:
         raise ResourceMissing(world.subscriptions.label, subscription)
-    details = {"reason": "cancellation_requested", **params.get("cancellation_details", {})}
-    subscriptions.cancel(world, row, details)
+    details = cancellation.details(params.get("cancellation_details", {}))
+    subscriptions.cancel(world, row, {"reason": "cancellation_requested", **details})
+    return row
+
+
+def resume(world: World, params: Params, subscription: str) -> StripeObject:
+    row = world.subscriptions.retrieve(subscription)
+    if row["status"] != "paused":
+        raise InvalidRequest(
+            f"Only paused subscriptions can be resumed; this one is {row['status']}."
+        )
+    if params.get("billing_cycle_anchor", {}).get("type", "now") != "now":
+        raise UnsupportedByEmulator("billing_cycle_anchor[type]")
+    renewals.resume(world, row)
+    subscriptions.review(world, row)
     return row
 
 
@@ -172,8 +183,10 @@ ROUTES = (
             "billing_cycle_anchor_config",
             "cancel_at",
             "cancel_at_period_end",
+            "days_until_due",
             "default_tax_rates",
             "discounts",
+            "pending_invoice_item_interval",
         ),
     ),
     get(URL, list_, accepted.SubscriptionListParams),
@@ -185,11 +198,25 @@ ROUTES = (
         unsupported=(
             "add_invoice_items",
             "billing_cycle_anchor",
+            "collection_method",
             "default_tax_rates",
             "discounts",
             "pause_collection",
+            "payment_behavior",
+            "pending_invoice_item_interval",
             "proration_date",
         ),
     ),
-    delete(f"{URL}/{{subscription}}", cancel, accepted.SubscriptionCancelParams),
+    delete(
+        f"{URL}/{{subscription}}",
+        cancel,
+        accepted.SubscriptionCancelParams,
+        unsupported=("invoice_now", "prorate"),
+    ),
+    post(
+        f"{URL}/{{subscription}}/resume",
+        resume,
+        accepted.SubscriptionResumeParams,
+        unsupported=("payment_behavior", "proration_behavior", "proration_date"),
+    ),
 )

@@ -63,14 +63,14 @@ class Table:
         del self._rows[object_id]
 
     def where(self, **fields: object) -> list[StripeObject]:
+        """List those with these values, oldest first; without any, all."""
+        if not fields:
+            return list(self._rows.values())
         return [
             row
             for row in self._rows.values()
             if all(row.get(name) == value for name, value in fields.items())
         ]
-
-    def newest_first(self) -> list[StripeObject]:
-        return list(reversed(self._rows.values()))
 
 
 def snapshot(value: Any) -> Any:

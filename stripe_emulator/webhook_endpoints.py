@@ -67,6 +67,8 @@ def list_(world: World, params: Params) -> StripeObject:
 
 def remove(world: World, _params: Params, endpoint: str) -> StripeObject:
     row = world.webhook_endpoints.retrieve(endpoint)
+    # Deliveries that are still being tried look at this.
+    row["status"] = "disabled"
     world.webhook_endpoints.remove(endpoint)
     return deleted(row)
 
