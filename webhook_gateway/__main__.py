@@ -2,6 +2,7 @@
 
 import typer
 import uvloop
+from pydantic.fields import FieldInfo
 from sqlalchemy.exc import ArgumentError
 
 from subscription_state import logs
@@ -15,11 +16,18 @@ EXIT_SETTINGS = 2
 
 
 def _settings_help() -> str:
-    lines = (
-        f"{PREFIX}{name.upper()}: {field.description}"
-        for name, field in GatewaySettings.model_fields.items()
+    """List the settings; each paragraph is one, as the terminal wraps them."""
+    head = (
+        "Settings are environment variables. A file can hold the value of any instead, "
+        "and PAIDUP_…_FILE names it."
     )
-    return "Settings are environment variables.\n\n" + "\n\n".join(lines)
+    return "\n\n".join([head, *map(_setting_help, GatewaySettings.model_fields.items())])
+
+
+def _setting_help(setting: tuple[str, FieldInfo]) -> str:
+    name, field = setting
+    default = "Required." if field.is_required() else f"Default: {field.default or 'none'}."
+    return f"{PREFIX}{name.upper()}: {field.description} {default}"
 
 
 # Tracebacks are the log's business, and their local variables nobody's.

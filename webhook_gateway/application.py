@@ -71,9 +71,6 @@ class Answering:
             return self._refuse(refused.reason)
         except web.HTTPException as error:
             return self._refuse_route(error)
-        except ConnectionError:
-            # The client has gone; nobody is left to answer.
-            raise
         except Exception as error:  # noqa: BLE001 - never a traceback, and never a payload in a log
             facts = {"error": type(error).__name__, "error_place": place_of(error)}
             logger.error("webhook_request_failed", extra=facts)  # noqa: TRY400 - likewise

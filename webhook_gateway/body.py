@@ -29,7 +29,7 @@ class BodyReader:
                 await self._fill(body, request.content)
         except TimeoutError as error:
             raise Refused(Reason.BODY_TOO_SLOW) from error
-        except web.RequestPayloadError as error:
+        except (ConnectionError, web.RequestPayloadError) as error:
             raise Refused(Reason.BODY_CUT) from error
         finally:
             self._unfinished -= len(body)

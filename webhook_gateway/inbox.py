@@ -19,8 +19,10 @@ from webhook_gateway.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCH = 200
-MAX_EVENTS = 2000
+#: More would save little, and a commit keeps every other writer waiting meanwhile.
+MAX_BATCH = 20
+#: How much may wait: no more than is answered before its senders give up.
+MAX_EVENTS = 1000
 MAX_BYTES = 8 * 1024 * 1024
 
 

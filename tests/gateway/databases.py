@@ -136,8 +136,8 @@ class Postgresql:
         try:
             yield
         finally:
-            await transaction.rollback()
-            await connection.close()
+            # Also after the server has gone.
+            connection.terminate()
 
     async def poison(self, event_id: str) -> None:
         await self._check(f"event_id <> '{event_id}' OR state IN ('pending', 'failed')")

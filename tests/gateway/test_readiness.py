@@ -1,20 +1,16 @@
 """`/healthz` and `/readyz`, and what is answered while the database is not ready."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from subscription_state import database as database_module
-from subscription_state import migrate
 from subscription_state.database import Database
 from subscription_state.tables import customer
 from tests.gateway.clients import SECRET, Answer, Stripe, an_event, until
 from tests.gateway.databases import Postgresql, SharedDatabase, Sqlite, count, stored
 from tests.gateway.serving import serving
-from tests.postgres import Postgres
 from webhook_gateway import readiness
 from webhook_gateway.gateway import Gateway, assemble
 
@@ -104,22 +100,23 @@ async def test_a_database_that_is_away_is_not_ready_and_events_have_to_come_agai
     assert await count(database.url) == 1
 
 
-async def test_a_server_that_goes_away_under_load_is_survived(
-    stripe: Stripe, postgresql: Postgresql
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_a_server_that_goes_away_within_a_commit_is_survived(
+    stripe: Stripe, database: Postgresql
 ) -> None:
     assert (await stripe.deliver(an_event(1))).outcome == "applied"
-    async with postgresql.held():
+    async with database.held():
         waiting = [asyncio.create_task(stripe.deliver(an_event(number))) for number in (2, 3)]
         await stripe.until_waiting(2)
-        await postgresql.take_away()
-    try:
-        answers = await asyncio.gather(*waiting)
-    finally:
-        await postgresql.bring_back()
+        await database.take_away()
+        try:
+            answers = await asyncio.gather(*waiting)
+        finally:
+            await database.bring_back()
 
     assert [answer.reason for answer in answers] == ["not_stored", "not_stored"]
     await until(lambda: _is_taken(stripe))
-    assert [row.event_id for row in await stored(postgresql.url)] == ["evt_1"]
+    assert [row.event_id for row in await stored(database.url)] == ["evt_1"]
 
 
 async def test_a_file_that_another_keeps_locked_is_waited_for_only_so_long(
@@ -139,28 +136,3 @@ async def test_a_file_that_another_keeps_locked_is_waited_for_only_so_long(
 
 async def _is_taken(stripe: Stripe) -> bool:
     return (await stripe.deliver(an_event())).status == 200
-
-
-class TestUnmigrated:
-    @pytest.fixture(params=["sqlite", "postgresql"])
-    async def database(
-        self, request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path
-    ) -> AsyncIterator[SharedDatabase]:
-        if request.param == "sqlite":
-            yield Sqlite(tmp_path / "empty.db")
-            return
-        name = await postgres.create()
-        yield Postgresql(postgres, name)
-        await postgres.drop(name)
-
-    async def test_it_is_not_ready_and_never_says_that_it_stored(
-        self, stripe: Stripe, state: Database
-    ) -> None:
-        answer, before = await stripe.deliver(an_event()), await readyz(stripe)
-        await migrate.upgrade(state)
-        after = await readyz(stripe)
-
-        assert (answer.status, answer.reason) == (503, "not_stored")
-        assert before.content["checks"]["database"] == "ok"
-        assert "is needed" in before.content["checks"]["migrations"]
-        assert after.content["checks"]["migrations"] == "ok"

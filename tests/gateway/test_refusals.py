@@ -172,6 +172,20 @@ async def test_no_signature_header_gets_past_or_breaks_it(stripe: Stripe, value:
     assert status == 400
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"POST\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"],
+    ids=["tls", "half", "header"],
+)
+async def test_what_is_no_http_is_refused_and_not_logged(
+    stripe: Stripe, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    answered = await _say(stripe, said)
+
+    assert answered.split()[1] == b"400"
+    assert caplog.text == ""
+
+
 def _signed_by_hand(body: bytes) -> dict[str, str]:
     # Stripe's own library signs text only.
     now = int(time.time())
@@ -181,13 +195,18 @@ def _signed_by_hand(body: bytes) -> dict[str, str]:
 
 async def _status_of_raw_header(stripe: Stripe, value: bytes) -> int:
     """Send a header that no client library would send."""
-    host, port = stripe.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
     one_line = value.replace(b"\r", b"").replace(b"\n", b"")
     head = b"POST %b HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\nConnection: close\r\n"
-    writer.write(head % PATH.encode() + b"Stripe-Signature: " + one_line + b"\r\n\r\n{}")
-    status = await reader.readline()
-    await reader.read()
+    signature = b"Stripe-Signature: " + one_line
+    answered = await _say(stripe, head % PATH.encode() + signature + b"\r\n\r\n{}")
+    return int(answered.split()[1])
+
+
+async def _say(stripe: Stripe, said: bytes) -> bytes:
+    host, port = stripe.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(said)
+    answered = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     await writer.wait_closed()
-    return int(status.split()[1])
+    return answered

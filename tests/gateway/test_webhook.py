@@ -1,9 +1,13 @@
 """What becomes of requests, told over HTTP and looked up in the database."""
 
 import asyncio
+import functools
 import json
+import operator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from subscription_state.tables import customer, subscription, touched
 from tests.builders import a_stripe_event
@@ -87,3 +91,39 @@ async def test_an_event_of_another_api_version_is_stored_and_read_instead(
     assert answer.outcome == "skipped"
     [touch] = await stored(database.url, touched)
     assert touch.urgent
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=4,
+)
+PLACES = [
+    ("id",),
+    ("type",),
+    ("created",),
+    ("account",),
+    ("livemode",),
+    ("data",),
+    ("data", "object"),
+    ("data", "previous_attributes"),
+    *(("data", "object", field) for field in ("id", "customer", "status", "items", "metadata")),
+    ("data", "object", "metadata", "account_id"),
+    ("data", "object", "items", "data"),
+]
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.sampled_from(PLACES), strange=JSON)
+async def test_whatever_stripe_signs_it_is_answered_and_never_asked_for_again(
+    stripe: Stripe, place: tuple[str, ...], strange: object
+) -> None:
+    event = an_event()
+    *path, last = place
+    functools.reduce(operator.getitem, path, event)[last] = strange
+
+    answer = await stripe.deliver(event)
+
+    assert answer.status in (200, 400)
