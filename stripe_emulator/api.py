@@ -1,6 +1,7 @@
 """The path of an API call: key, fault, parameters, idempotency, answer, expansion."""
 
 import asyncio
+import base64
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -162,14 +163,27 @@ class Api:
 
 
 def _authenticate(header: str) -> None:
-    scheme, _, key = header.partition(" ")
-    if scheme != "Bearer" or not key:
+    key = _key_of(header)
+    if not key:
         raise Unauthenticated(
             "You did not provide an API key. You need to provide your API key in the Authorization "
             "header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
         )
     if not key.startswith(("sk_test_", "rk_test_")):
         raise Unauthenticated(f"Invalid API Key provided: {key[:8]}****")
+
+
+def _key_of(header: str) -> str:
+    """Find the key: a bearer token, or a user's name as `curl -u` sends it."""
+    scheme, _, credentials = header.partition(" ")
+    if scheme == "Basic":
+        try:
+            credentials = base64.b64decode(credentials, validate=True).decode("ascii")
+        except ValueError:
+            return ""
+    elif scheme != "Bearer":
+        return ""
+    return credentials.removesuffix(":")
 
 
 def _check_version(version: str) -> None:

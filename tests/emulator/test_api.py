@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -40,6 +41,17 @@ async def test_a_call_without_a_key_gets_stripes_body(shop: Shop) -> None:
     assert response.status == 401
     assert body["error"]["type"] == "invalid_request_error"
     assert "You did not provide an API key" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("credentials", "status"), [(f"{KEY}:", 200), ("sk_live_x:", 401), ("\xff", 401), ("", 401)]
+)
+async def test_a_key_may_come_as_curl_sends_it(shop: Shop, credentials: str, status: int) -> None:
+    encoded = base64.b64encode(credentials.encode("latin-1")).decode()
+
+    response = await shop.raw("GET", "/v1/account", headers={"Authorization": f"Basic {encoded}"})
+
+    assert response.status == status
 
 
 async def test_the_sync_client_works_too(shop: Shop) -> None:

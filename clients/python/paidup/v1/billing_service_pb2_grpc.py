@@ -28,8 +28,8 @@ if _version_not_supported:
 class BillingServiceStub:
     """Sells Stripe subscriptions and answers what an account has paid for.
 
-    Every error carries a `google.rpc.ErrorInfo` whose `reason` is a value of
-    `ErrorReason`.
+    Every error that a caller can act upon carries a `google.rpc.ErrorInfo` whose
+    `reason` is a value of `ErrorReason`; `INTERNAL` and `UNIMPLEMENTED` carry none.
     """
 
     def __init__(self, channel):
@@ -83,8 +83,8 @@ class BillingServiceStub:
 class BillingServiceServicer:
     """Sells Stripe subscriptions and answers what an account has paid for.
 
-    Every error carries a `google.rpc.ErrorInfo` whose `reason` is a value of
-    `ErrorReason`.
+    Every error that a caller can act upon carries a `google.rpc.ErrorInfo` whose
+    `reason` is a value of `ErrorReason`; `INTERNAL` and `UNIMPLEMENTED` carry none.
     """
 
     def CreateCheckoutSession(self, request, context):
@@ -102,7 +102,7 @@ class BillingServiceServicer:
 
     def GetSessionStatus(self, request, context):
         """Gets where a Checkout Session stands, read from Stripe at the time of the
-        call unless it has ended.
+        call unless it has expired.
 
         A complete session's subscription is saved before the answer is sent, so
         a check made with the answer's `revision` already sees it.
@@ -214,8 +214,8 @@ def add_BillingServiceServicer_to_server(servicer, server):
 class BillingService:
     """Sells Stripe subscriptions and answers what an account has paid for.
 
-    Every error carries a `google.rpc.ErrorInfo` whose `reason` is a value of
-    `ErrorReason`.
+    Every error that a caller can act upon carries a `google.rpc.ErrorInfo` whose
+    `reason` is a value of `ErrorReason`; `INTERNAL` and `UNIMPLEMENTED` carry none.
     """
 
     @staticmethod
