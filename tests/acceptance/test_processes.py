@@ -140,7 +140,10 @@ async def test_a_service_of_another_mode_refuses_the_database(stack, client):
     process = await Process.start(
         "billing_service", ["billing_service", "serve"], stack.env, log=stack.log
     )
-    code = await process.ended()
+    try:
+        code = await process.ended()
+    finally:
+        await process.stop()
 
     assert code == 1
     assert any("belongs to Stripe's test mode" in line for line in process.lines)

@@ -24,9 +24,8 @@ from tests.builders import (
     a_stripe_subscription,
 )
 from tests.docs.pages import page
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 
-__all__ = ["postgres"]
 
 OPERATIONS = page("docs/operations.md")
 TITLES = {"sqlite": "-- SQLite", "postgresql": "-- PostgreSQL"}

@@ -10,10 +10,9 @@ from subscription_state.database import Database
 from tests.gateway.clients import SECRET, Stripe
 from tests.gateway.databases import Postgresql, SharedDatabase, Sqlite, prepare
 from tests.gateway.serving import serving
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 from webhook_gateway.gateway import Gateway, assemble
 
-__all__ = ["postgres"]
 
 TEMPLATE = "gateway_template"
 

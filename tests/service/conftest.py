@@ -12,7 +12,6 @@ import stripe
 
 import paidup
 from demo.stack import API_KEY, Stack
-from tests.postgres import postgres  # noqa: F401 - a fixture
 from tests.service.shop import EMAIL, Shop
 
 #: What no log line may hold: keys, signing secrets, client secrets, addresses.

@@ -1,1 +1,0 @@
-from tests.postgres import postgres  # noqa: F401 - a fixture
