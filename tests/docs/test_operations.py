@@ -26,7 +26,6 @@ from tests.builders import (
 from tests.docs.pages import page
 from tests.postgres import Postgres
 
-
 OPERATIONS = page("docs/operations.md")
 TITLES = {"sqlite": "-- SQLite", "postgresql": "-- PostgreSQL"}
 

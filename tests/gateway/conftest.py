@@ -13,7 +13,6 @@ from tests.gateway.serving import serving
 from tests.postgres import Postgres
 from webhook_gateway.gateway import Gateway, assemble
 
-
 TEMPLATE = "gateway_template"
 
 
