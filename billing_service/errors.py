@@ -20,9 +20,18 @@
 The `reason` of each is a value of the contract's `ErrorReason`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from itertools import accumulate
+from typing import ClassVar, TypeVar
+
+T = TypeVar("T")
+
+#: Of violations, in the details and in the message, in bytes. Clients take 8 KiB in
+#: all and drop the call at more; the message goes into both, and into one of them threefold.
+MOST_TOLD = 3000
+MOST_NAMED = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,15 +61,19 @@ class InvalidRequest(BillingError):
     code = "INVALID_ARGUMENT"
     reason = "ERROR_REASON_INVALID_REQUEST"
 
-    #: So many are told at most: clients take 8 KiB of details, and drop the call at more.
-    most: ClassVar[int] = 8
-
     def __init__(self, *violations: Violation) -> None:
-        told = violations[: self.most]
-        fields = ", ".join(dict.fromkeys(violation.field for violation in told))
-        more = f" and {len(violations) - len(told)} more" if len(violations) > len(told) else ""
-        super().__init__(f"The request breaks the rules of: {fields}{more}.")
+        told = _fitting(violations, lambda each: each.field + each.description, MOST_TOLD)
+        names = tuple(dict.fromkeys(each.field for each in violations))
+        named = _fitting(names, str, MOST_NAMED)
+        more = f" and {len(names) - len(named)} more" if len(names) > len(named) else ""
+        super().__init__(f"The request breaks the rules of: {', '.join(named)}{more}.")
         self.violations = told
+
+
+def _fitting(items: Sequence[T], text: Callable[[T], str], most: int) -> tuple[T, ...]:
+    """Give the first items, as many as have so many bytes of text together."""
+    sizes = accumulate(len(text(item).encode()) for item in items)
+    return tuple(item for item, size in zip(items, sizes, strict=True) if size <= most)
 
 
 class UrlNotAllowed(BillingError):

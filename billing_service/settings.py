@@ -30,7 +30,7 @@ def _key(value: SecretStr) -> SecretStr:
 
 def _origins(value: str) -> str:
     for origin in split(value):
-        bare = origin.removesuffix("/").rpartition("://")[2]
+        bare = origin.removesuffix("/").partition("://")[2]
         usable = _may_be_sent_to(origin, livemode=False)
         if not usable or any(character in bare for character in "/?#*"):
             message = "must be origins such as https://app.example.com, comma separated"
