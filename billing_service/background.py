@@ -16,7 +16,7 @@ from billing_service.leased import LIFETIME, Lease
 from billing_service.mirror import Mirror
 from billing_service.stripe_errors import StripeRefused
 from billing_service.verifier import Verifier
-from subscription_state import ends, touches
+from subscription_state import ends, leases, touches
 from subscription_state.database import Database
 from subscription_state.errors import StateError
 from subscription_state.touches import Touch
@@ -112,6 +112,7 @@ class Background:
             return
         self._chores_at = now + CHORES_EVERY
         await self._database.write(lambda connection: ends.touch_ended(connection, now))
+        await self._database.write(lambda connection: leases.drop_expired(connection, now))
         async with self._database.read() as connection:
             backlog = await touches.backlog(connection)
         metrics.TOUCHED.set(backlog.customers)

@@ -28,7 +28,7 @@ app = typer.Typer(
 catalog = typer.Typer(help="Products, prices and features at Stripe.", no_args_is_help=True)
 app.add_typer(catalog, name="catalog")
 
-errors = Console(stderr=True)
+errors = Console(stderr=True, soft_wrap=True)
 T = TypeVar("T")
 
 #: What a person can mend; anything else is a fault of ours and shows its traceback.

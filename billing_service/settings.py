@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import Policy
@@ -55,7 +55,6 @@ class ServiceSettings(StateSettings):
     """Settings of the gRPC service."""
 
     # A variable that is there and empty, as compose files make them, is not there.
-    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     grpc_listen: Listen = Field(
         default="127.0.0.1:50051", description="Where gRPC is served, `HOST:PORT`."

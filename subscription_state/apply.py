@@ -56,6 +56,11 @@ def is_of_interest(type_: str) -> bool:
     return _rule_for(type_) is not None
 
 
+def concerns_catalog(type_: str) -> bool:
+    """Tell whether events of this type tell of products rather than of a customer."""
+    return _rule_for(type_) is _catalog
+
+
 async def apply(
     connection: AsyncConnection,
     event: Mapping[str, Any],

@@ -87,9 +87,15 @@ async def save(
     return changed
 
 
-async def _claim_mirror(connection: AsyncConnection, ticket: int, now: datetime) -> bool:
+async def lock(connection: AsyncConnection) -> None:
+    """Lock the mirror for this transaction, before anything is drawn from `head`."""
     row = {"mirror_id": MIRROR_ID, "wanted_ticket": 0, "read_ticket": 0}
     await connection.execute(insert_or_ignore(connection, catalog_mirror, row))
+    await connection.execute(select(catalog_mirror.c.mirror_id).with_for_update())
+
+
+async def _claim_mirror(connection: AsyncConnection, ticket: int, now: datetime) -> bool:
+    await lock(connection)
     claimed = await connection.execute(
         update(catalog_mirror)
         .where(catalog_mirror.c.read_ticket < ticket)

@@ -43,6 +43,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._writers = asyncio.Lock()
 
     @classmethod
     def at(cls, url: str) -> "Database":
@@ -67,11 +68,26 @@ class Database:
                     yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction and commit it; repeated when the database asks for it."""
+        """Run `work` in one transaction and commit it; repeated when the database asks for it.
+
+        A call that is cancelled first sees its transaction end: cut off in the middle, the
+        driver's thread would keep SQLite's lock from everybody else.
+        """
+        writing = asyncio.create_task(self._write(work))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            if not writing.cancelled():
+                # Nobody is left to be told; unread, an error would be complained about.
+                writing.exception()
+            raise
+
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         for attempt in range(1, WRITE_ATTEMPTS + 1):
             try:
                 with _driver_errors():
-                    async with self._engine.begin() as connection:
+                    async with self._turn(), self._engine.begin() as connection:
                         return await work(connection)
             except _Conflict:
                 if attempt == WRITE_ATTEMPTS:
@@ -79,11 +95,26 @@ class Database:
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let one writer of this process at a time write to SQLite, in the order of asking.
+
+        SQLite does not queue writers: each looks again every now and then, and one
+        that always looks at the wrong moment waits until its time is over.
+        """
+        if self.dialect != "sqlite":
+            yield
+            return
+        async with asyncio.timeout(BUSY_TIMEOUT):
+            await self._writers.acquire()
+        try:
+            yield
+        finally:
+            self._writers.release()
+
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
-        """Run blocking SQLAlchemy code, such as a migration, in one transaction."""
-        with _driver_errors():
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
+        """Run blocking SQLAlchemy code, such as a migration, as `write` does."""
+        return await self.write(lambda connection: connection.run_sync(work))
 
     async def ping(self) -> None:
         """Return when the database answers."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import head, touches
+from subscription_state import customers, head, touches
 from subscription_state.model import TERMINAL, Status
 from subscription_state.tables import subscription
 
@@ -26,6 +26,7 @@ async def touch_ended(connection: AsyncConnection, now: datetime) -> int:
         .limit(BATCH)
     )
     customer_ids = sorted(found.scalars())
+    await customers.lock(connection, customer_ids)
     for customer_id in customer_ids:
         ticket = await head.draw(connection)
         await touches.touch(connection, customer_id, ticket=ticket, urgent=True, now=now)

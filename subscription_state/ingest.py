@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import apply, customers, deployment, events, head, touches
+from subscription_state import apply, catalog, customers, deployment, events, head, touches
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import EventState, ReceivedEvent
@@ -89,7 +89,10 @@ async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Out
             raise StateUnavailable("The service has never been started on this database.")
         ours = [each for each in deliveries if _refusal(bound, each) is None]
         await customers.lock(connection, _customer_ids(ours))
-        return [await _take(connection, bound, each) for each in deliveries]
+        if any(apply.concerns_catalog(each.event.type) for each in ours):
+            await catalog.lock(connection)
+        fresh = await _store(connection, ours)
+        return [await _take(connection, bound, each, fresh) for each in deliveries]
 
     return await database.write(work)
 
@@ -108,15 +111,33 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
     return await database.write(work)
 
 
+async def _store(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> set[str]:
+    """Store the events; give the ids of those that have not been applied yet.
+
+    By their ids and before anything is drawn from `head`, like the locks on customers:
+    two that take in the same events then never wait for each other.
+    """
+    fresh = set()
+    for each in sorted(deliveries, key=lambda delivery: delivery.event.event_id):
+        before = await events.store(connection, each.event)
+        if before not in (EventState.APPLIED, EventState.SKIPPED):
+            fresh.add(each.event.event_id)
+    return fresh
+
+
 async def _take(
-    connection: AsyncConnection, bound: deployment.Deployment, delivery: Delivery
+    connection: AsyncConnection,
+    bound: deployment.Deployment,
+    delivery: Delivery,
+    fresh: set[str],
 ) -> Outcome:
     refusal = _refusal(bound, delivery)
     if refusal is not None:
         return refusal
-    before = await events.store(connection, delivery.event)
-    if before in (EventState.APPLIED, EventState.SKIPPED):
+    if delivery.event.event_id not in fresh:
         return Outcome.DUPLICATE
+    # The same event may come twice in one batch.
+    fresh.remove(delivery.event.event_id)
     return await _apply(connection, delivery)
 
 

@@ -1,5 +1,6 @@
 """Bring the database's schema up to date, and tell whether it is."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,15 +26,26 @@ async def upgrade(database: Database) -> str:
 
 
 async def check(database: Database) -> None:
-    """Raise `SchemaOutdated` unless every migration has been applied."""
+    """Raise `SchemaOutdated` unless every migration that this version knows has been applied.
+
+    A schema that it does not know is newer: while a new version is rolled out, the
+    old one goes on beside it.
+    """
     async with database.read() as connection:
         applied = await connection.run_sync(_applied)
-    if applied != newest():
+    if applied is None or (applied in versions() and applied != newest()):
         raise SchemaOutdated(f"The schema is at {applied or 'nothing'}, {newest()} is needed.")
 
 
 def newest() -> str:
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return versions()[0]
+
+
+@cache
+def versions() -> tuple[str, ...]:
+    """Name every migration of this version of the code, newest first."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(script.revision for script in scripts)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -5,12 +5,15 @@ once, by the variable's name and never with its value.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX = "PAIDUP_"
 MAX_PORT = 65535
@@ -30,6 +33,21 @@ def _listen(value: str) -> str:
 
 Listen = Annotated[str, AfterValidator(_listen)]
 
+
+def _database_url(value: str) -> str:
+    try:
+        driver = make_url(value).drivername
+    except (ArgumentError, ValueError):
+        driver = ""
+    if driver not in DRIVERS:
+        message = f"must be a URL of {' or '.join(DRIVERS)}"
+        # The text of the URL's own error would show its password.
+        raise ValueError(message) from None
+    return value
+
+
+DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
@@ -40,13 +58,14 @@ def is_loopback(listen: str) -> bool:
 class StateSettings(BaseSettings):
     """What every process of a deployment has to know."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
-    database_url: str = Field(
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite+aiosqlite:///var/paidup.db",
         description="Where the shared state is: `sqlite+aiosqlite:///PATH` or "
         "`postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE`.",
-        pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="How log lines are written: `json`, or `console` for people."
@@ -68,14 +87,13 @@ class FileVariables(PydanticBaseSettingsSource):
     """Reads a setting from the file that `PAIDUP_<SETTING>_FILE` names, as secrets are mounted."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        if not path:
-            return None, field_name, False
+        path = os.environ.get(_file_variable(field_name))
         try:
-            return Path(path).read_text().strip(), field_name, False
-        except OSError as error:
-            line = f"{PREFIX}{field_name.upper()}_FILE: {error.strerror}"
-            raise SettingsInvalid(line) from error
+            value = Path(path).read_text().strip() if path else None
+        except (OSError, UnicodeDecodeError):
+            # `load` tells of it, together with all else that is wrong.
+            value = None
+        return value, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found = {
@@ -90,19 +108,43 @@ S = TypeVar("S", bound=BaseSettings)
 
 def load(settings: type[S]) -> S:
     """Read settings from the environment; raise `SettingsInvalid` with all that is wrong."""
+    unreadable = _unreadable_files(settings)
     try:
-        return settings()
+        loaded = settings()
     except ValidationError as error:
-        raise SettingsInvalid("\n".join(sorted(_lines(error)))) from None
+        lines = [*unreadable.values(), *_lines(error, besides=unreadable)]
+        raise SettingsInvalid("\n".join(sorted(lines))) from None
+    if unreadable:
+        raise SettingsInvalid("\n".join(sorted(unreadable.values())))
+    return loaded
 
 
-def _lines(error: ValidationError) -> list[str]:
+def _unreadable_files(settings: type[BaseSettings]) -> dict[str, str]:
+    """Tell of each setting whose file cannot be read, by the setting's name."""
+    problems = {}
+    for name in settings.model_fields:
+        if path := os.environ.get(_file_variable(name)):
+            try:
+                Path(path).read_text()
+            except OSError as error:
+                problems[name] = f"{_file_variable(name)}: {error.strerror}"
+            except UnicodeDecodeError:
+                problems[name] = f"{_file_variable(name)}: is not text in UTF-8"
+    return problems
+
+
+def _file_variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}_FILE"
+
+
+def _lines(error: ValidationError, *, besides: Collection[str]) -> list[str]:
     # A value is never shown: it may be a key.
     return [
         f"{PREFIX}{str(problem['loc'][0]).upper()}: {_message(problem['type'], problem['msg'])}"
         if problem["loc"]
         else problem["msg"].removeprefix("Value error, ")
         for problem in error.errors(include_input=False, include_url=False)
+        if not problem["loc"] or problem["loc"][0] not in besides
     ]
 
 

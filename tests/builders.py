@@ -218,7 +218,7 @@ def a_stripe_event(
     held: Mapping[str, Any] | None = None,
     *,
     previous: Mapping[str, Any] | None = None,
-    created: datetime = NOW,
+    created: Any = NOW,
     **overrides: Any,
 ) -> Json:
     """Make an Event of our own account in test mode; `held` is its `data.object`."""
@@ -229,7 +229,7 @@ def a_stripe_event(
         "id": "evt_1",
         "object": "event",
         "api_version": API_VERSION,
-        "created": seconds(created),
+        "created": seconds(created) if isinstance(created, datetime) else created,
         "data": data,
         "livemode": False,
         "type": type_,

@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 
 from subscription_state.settings import PREFIX, Listen, StateSettings
 from webhook_gateway import signing_secrets
@@ -25,7 +24,6 @@ class GatewaySettings(StateSettings):
     """What the webhook gateway has to know besides."""
 
     # An empty secret is a missing one.
-    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     gateway_listen: Listen = Field(
         default="127.0.0.1:8080",

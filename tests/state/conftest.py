@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import deployment, migrate
+from subscription_state import deployment, head, migrate
 from subscription_state.database import Database
+from subscription_state.tables import metadata
 from tests.postgres import Postgres, postgres
 
 __all__ = ["postgres"]
-
-TEMPLATE = "state_template"
 
 
 async def _migrate(url: str) -> None:
@@ -31,10 +30,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgres: Postgres) -> str:
-    asyncio.run(postgres.run(f"CREATE DATABASE {TEMPLATE}"))
-    asyncio.run(_migrate(postgres.url(TEMPLATE)))
-    return TEMPLATE
+def postgresql_name(postgres: Postgres) -> str:
+    name = asyncio.run(postgres.create())
+    asyncio.run(_migrate(postgres.url(name)))
+    return name
 
 
 @pytest.fixture
@@ -44,10 +43,21 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgres: Postgres, postgresql_template: str) -> Iterator[str]:
-    name = asyncio.run(postgres.create(template=postgresql_template))
-    yield postgres.url(name)
-    asyncio.run(postgres.drop(name))
+def postgresql_url(postgres: Postgres, postgresql_name: str) -> str:
+    # To empty one is ten times as fast as to make another.
+    asyncio.run(_empty(postgres, postgresql_name))
+    return postgres.url(postgresql_name)
+
+
+async def _empty(postgres: Postgres, name: str) -> None:
+    connection = await postgres.connect(name)
+    await connection.execute(";".join(f'DELETE FROM "{table}"' for table in metadata.tables))
+    await connection.execute(
+        "INSERT INTO head (head_id, epoch, revision) VALUES ($1, $2, 1)",
+        head.HEAD_ID,
+        head.new_epoch(),
+    )
+    await connection.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
