@@ -1,6 +1,5 @@
 """The peer: a bare grpcio server of the same design that answers checks without deciding."""
 
-
 import grpc
 import uvloop
 
