@@ -136,6 +136,9 @@ event = Table(
     Column("state", String, nullable=False),
     Column("error", String),
     Column("body", LargeBinary),
+    # Our own tries to apply an event that failed; null once there is none to come.
+    Column("attempts", Integer, nullable=False, default=0, server_default="0"),
+    Column("next_attempt", UtcTime, index=True),
 )
 
 product = Table(
@@ -160,6 +163,15 @@ catalog_mirror = Table(
     Column("wanted_ticket", BigInteger, nullable=False),
     Column("read_ticket", BigInteger, nullable=False),
     Column("read_time", UtcTime),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    # Of a sweep or a sync: how far it has come, to go on from there.
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
 )
 
 grant = Table(
