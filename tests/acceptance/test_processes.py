@@ -14,6 +14,7 @@ from demo.processes import Process, ProcessFailed
 from demo.stack import Stack
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1 import billing_service_pb2_grpc
+from tests.leaks import assert_nothing_leaked
 from tests.service.shop import EMAIL, Shop
 
 
@@ -21,6 +22,7 @@ from tests.service.shop import EMAIL, Shop
 async def stack(tmp_path):
     async with Stack(database_url=f"sqlite+aiosqlite:///{tmp_path / 'paidup.db'}") as running:
         yield running
+    assert_nothing_leaked(running)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import re
 from collections.abc import AsyncIterator
 
 import grpc
@@ -12,10 +11,8 @@ import stripe
 
 import paidup
 from demo.stack import API_KEY, Stack
+from tests.leaks import assert_nothing_leaked
 from tests.service.shop import EMAIL, Shop
-
-#: What no log line may hold: keys, signing secrets, client secrets, addresses.
-LEAKS = re.compile(r"[sr]k_test_\w|whsec_\w|_secret_\w|@example\.(com|org)")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -31,8 +28,7 @@ async def stack(database_url) -> AsyncIterator[Stack]:
     settings = {"PAIDUP_PORTAL_RETURN_URL": "http://localhost:4242/account"}
     async with Stack(database_url=database_url, settings=settings) as running:
         yield running
-    assert running.log, "the processes log nothing, so nothing is checked for leaks"
-    assert [line for line in running.log if LEAKS.search(line)] == []
+    assert_nothing_leaked(running)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

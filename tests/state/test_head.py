@@ -1,7 +1,6 @@
 """The counter that revisions and tickets come from, and the feed that is followed by it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import select
@@ -62,14 +61,11 @@ async def test_a_new_history_keeps_the_number_and_refuses_the_old_epoch(
     assert after.epoch != before.epoch
 
 
-Draw = Callable[[AsyncConnection], Awaitable[int]]
-
-
-async def _write_changes(database: Database, writer: int, draw: Draw) -> list[int]:
+async def _write_changes(database: Database, writer: int) -> list[int]:
     async def work(connection: AsyncConnection) -> int:
         account_id = f"acct_{writer}"
         await customers.lock(connection, [f"cus_{writer}"])
-        revision = await draw(connection)
+        revision = await head.draw(connection)
         await customers.record_change(connection, account_id, revision, NOW)
         # What a writer still does between its draw and its commit takes each another time.
         await asyncio.sleep(0.001 * (writer % 3))
@@ -83,54 +79,61 @@ async def _follow(database: Database, until: asyncio.Event) -> list[int]:
     seen = [0]
     while True:
         done = until.is_set()
-        async with database.read() as connection:
-            found = await connection.execute(
-                select(change.c.revision)
-                .where(change.c.revision > seen[-1])
-                .order_by(change.c.revision)
-            )
-            seen += found.scalars()
+        seen += await _page(database, above=seen[-1])
         if done:
             return seen[1:]
 
 
-async def _race(database: Database, draw: Draw) -> tuple[list[int], list[int]]:
-    """Give the revisions that a follower saw and those that were committed."""
-    finished = asyncio.Event()
-    following = asyncio.create_task(_follow(database, finished))
-    written = await asyncio.gather(
-        *(_write_changes(database, writer, draw) for writer in range(WRITERS))
-    )
-    finished.set()
-    return await following, sorted(revision for each in written for revision in each)
+async def _page(database: Database, *, above: int) -> list[int]:
+    async with database.read() as connection:
+        found = await connection.execute(
+            select(change.c.revision).where(change.c.revision > above).order_by(change.c.revision)
+        )
+        return list(found.scalars())
 
 
 async def test_a_follower_of_the_feed_misses_nothing_that_concurrent_writers_commit(
     database: Database,
 ) -> None:
-    seen, committed = await _race(database, head.draw)
+    finished = asyncio.Event()
+    following = asyncio.create_task(_follow(database, finished))
+    written = await asyncio.gather(*(_write_changes(database, n) for n in range(WRITERS)))
+    finished.set()
 
+    seen = await following
+    committed = sorted(revision for each in written for revision in each)
     assert len(committed) == WRITERS * WRITES
     assert seen == committed
 
 
-async def test_a_follower_of_a_sequence_does_miss_rows(database: Database) -> None:
-    """What the row `head` is for: numbers that are not held until the commit leave gaps."""
+async def test_numbers_that_are_not_held_until_the_commit_would_be_missed(
+    database: Database,
+) -> None:
+    """What the row `head` is for: 1 is drawn first and committed after 2 was seen."""
     if database.dialect == "sqlite":
         pytest.skip("SQLite lets one writer in at a time: any numbers are in commit order.")
-    drawn = iter(range(1, 10_000))
+    drawn, may_commit = asyncio.Event(), asyncio.Event()
 
-    async def draw_without_lock(_connection: AsyncConnection) -> int:
-        return next(drawn)
+    async def slow(connection: AsyncConnection) -> None:
+        await customers.record_change(connection, "acct_1", 1, NOW)
+        drawn.set()
+        await may_commit.wait()
 
-    seen, committed = await _race(database, draw_without_lock)
+    async def quick(connection: AsyncConnection) -> None:
+        await customers.record_change(connection, "acct_2", 2, NOW)
 
-    assert len(committed) == WRITERS * WRITES
-    assert set(seen) < set(committed)
+    writing = asyncio.create_task(database.write(slow))
+    await drawn.wait()
+    await database.write(quick)
+    assert await _page(database, above=0) == [2]
+    may_commit.set()
+    await writing
+
+    assert await _page(database, above=2) == []
 
 
 async def test_an_account_knows_the_revision_of_its_last_change(database: Database) -> None:
-    revisions = await _write_changes(database, 1, head.draw)
+    revisions = await _write_changes(database, 1)
 
     async with database.read() as connection:
         found = (await connection.execute(select(account))).one()

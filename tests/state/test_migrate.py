@@ -58,9 +58,12 @@ asyncio.run(start())
 """
 
 
-async def test_replicas_that_start_at_once_on_a_new_database_begin_one_history(
-    empty_database: Database, empty_database_url: str
+@pytest.mark.parametrize("version", [None, "0001"])
+async def test_replicas_that_start_at_once_migrate_once(
+    empty_database: Database, empty_database_url: str, version: str | None
 ) -> None:
+    if version is not None:
+        await empty_database.run_sync(lambda connection: migrate._upgrade(connection, version))
     command = (sys.executable, "-c", REPLICA, empty_database_url)
     replicas = [
         await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE) for _ in range(3)
