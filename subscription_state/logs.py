@@ -3,19 +3,26 @@
 import logging
 import re
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-#: What must never be written: keys, signing secrets, client secrets, e-mail addresses.
+#: What must never be written: keys, signing secrets, client secrets, passwords in
+#: addresses of databases, e-mail addresses.
 _SECRET = re.compile(
-    r"\b(?:sk|rk)_(?:test|live)_\w+"
-    r"|\bwhsec_\w+"
-    r"|\bcs_(?:test|live)_\w+_secret_\S+"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+    r"(?:sk|rk)_(?:org_)?(?:test|live)_\w+"
+    r"|whsec_[\w+/=]+"
+    r"|(?:cs|pi|seti)_\w+_secret_[^\s\"'\\,;)\]}]+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    # Looked for from the start of a word only, or a long one would take very long.
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+"
 )
 REDACTED = "[redacted]"
+
+#: Structlog's own, taken out again before a line is written.
+_META = frozenset({"_record", "_from_structlog"})
 
 
 def configure(log_format: Literal["json", "console"]) -> None:
@@ -32,7 +39,11 @@ def configure(log_format: Literal["json", "console"]) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Tracebacks are text by then, and without secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -47,8 +58,16 @@ def configure(log_format: Literal["json", "console"]) -> None:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take secrets out of every text; the last guard, not the first."""
-    return {
-        key: _SECRET.sub(REDACTED, value) if isinstance(value, str) else value
-        for key, value in event.items()
-    }
+    """Take secrets out of every text, at any depth; the last guard, not the first."""
+    return {key: value if key in _META else _without_secrets(value) for key, value in event.items()}
+
+
+def _without_secrets(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {_without_secrets(str(key)): _without_secrets(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_without_secrets(each) for each in value]
+    # Whatever else it is, this is the text of it that would be written.
+    return _SECRET.sub(REDACTED, value if isinstance(value, str) else repr(value))

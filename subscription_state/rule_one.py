@@ -59,27 +59,27 @@ def _beside_last_event(stored: StoredSubscription, event: SubscriptionEvent) -> 
         return Verdict.SAVE
     if event.created < stored.event_time:
         return Verdict.SKIP
-    return Verdict.SAVE if follows(stored.subscription, event.previous) else Verdict.ASK
+    return Verdict.SAVE if follows(stored.subscription, event) else Verdict.ASK
 
 
-def follows(stored: Subscription, previous: Mapping[str, Any]) -> bool:
+def follows(stored: Subscription, event: SubscriptionEvent) -> bool:
     """Tell whether a change replaced exactly what is stored.
 
-    Every value that it replaced must be one that we store, and the same; a
-    change that names none proves nothing.
+    Every value that it replaced must be one that we store, and what it left must be
+    stored already; a change that names none proves nothing.
     """
     known = _as_stripe_has_it(stored)
-    return bool(previous) and all(
-        name in known and known[name] == value for name, value in previous.items()
-    )
+    if not event.previous or not event.previous.keys() <= known.keys():
+        return False
+    return known == _as_stripe_has_it(event.subscription) | dict(event.previous)
 
 
-def _as_stripe_has_it(stored: Subscription) -> dict[str, Any]:
+def _as_stripe_has_it(subscription: Subscription) -> dict[str, Any]:
     return {
-        "status": stored.status.value,
-        "trial_end": _seconds(stored.trial_end),
-        "ended_at": _seconds(stored.end_time),
-        "cancel_at": _seconds(stored.cancel_time),
+        "status": subscription.status.value,
+        "trial_end": _seconds(subscription.trial_end),
+        "ended_at": _seconds(subscription.end_time),
+        "cancel_at": _seconds(subscription.cancel_time),
     }
 
 

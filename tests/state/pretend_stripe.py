@@ -40,6 +40,8 @@ class PretendStripe:
     """Time is what `tick` makes it; nothing else moves it but changes that take a second."""
 
     time: datetime = NOW
+    #: Every other event is stamped some seconds after what it tells of.
+    stamps_late: bool = False
     #: Emitted and not yet delivered or lost.
     in_flight: list[Json] = field(default_factory=list)
     subscriptions: dict[str, Json] = field(default_factory=dict)
@@ -111,8 +113,9 @@ class PretendStripe:
 
     def _keep(self, subscription_id: str) -> None:
         """Take the cancellation back."""
-        self.tick(SECOND)
-        self._update(subscription_id, cancel_at=None)
+        if self.subscriptions[subscription_id]["cancel_at"] is not None:
+            self.tick(SECOND)
+            self._update(subscription_id, cancel_at=None)
 
     def _end(self, subscription_id: str) -> None:
         """Cancel at once; Stripe does not tell what that replaced."""
@@ -149,10 +152,10 @@ class PretendStripe:
 
     def _emit(self, type_: str, held: Json, *, previous: Json | None = None) -> None:
         self._count += 1
+        is_late = self.stamps_late and self._count % 2
+        created = self.time + (3 * SECOND if is_late else 0 * SECOND)
         self.in_flight.append(
-            a_stripe_event(
-                type_, held, previous=previous, created=self.time, id=f"evt_{self._count}"
-            )
+            a_stripe_event(type_, held, previous=previous, created=created, id=f"evt_{self._count}")
         )
 
 

@@ -1,5 +1,6 @@
 """Rule 1: an event is saved only where it is provably not older than what is stored."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -96,18 +97,29 @@ class TestFollows:
         status=Status.TRIALING, trial_end=NOW, cancel_time=NOW + DAY, end_time=None
     )
 
+    def follows(self, previous: dict[str, Any], **became: Any) -> bool:
+        """Tell it of a change that made of the stored one what it `became`."""
+        event = SubscriptionEvent(
+            created=NOW, subscription=replace(self.STORED, **became), previous=previous
+        )
+        return follows(self.STORED, event)
+
     @pytest.mark.parametrize(
-        "previous",
+        ("previous", "became"),
         [
-            {"status": "trialing"},
-            {"trial_end": seconds(NOW)},
-            {"cancel_at": seconds(NOW + DAY)},
-            {"ended_at": None},
-            {"status": "trialing", "ended_at": None, "cancel_at": seconds(NOW + DAY)},
+            ({"status": "trialing"}, {"status": Status.ACTIVE}),
+            ({"trial_end": seconds(NOW)}, {"trial_end": None}),
+            ({"cancel_at": seconds(NOW + DAY)}, {"cancel_time": NOW}),
+            (
+                {"status": "trialing", "ended_at": None},
+                {"status": Status.CANCELED, "end_time": NOW},
+            ),
         ],
     )
-    def test_a_change_that_replaced_what_is_stored_follows(self, previous: dict[str, Any]) -> None:
-        assert follows(self.STORED, previous)
+    def test_a_change_that_replaced_what_is_stored_follows(
+        self, previous: dict[str, Any], became: dict[str, Any]
+    ) -> None:
+        assert self.follows(previous, **became)
 
     @pytest.mark.parametrize(
         "previous",
@@ -127,12 +139,19 @@ class TestFollows:
         ids=str,
     )
     def test_a_change_that_proves_less_does_not(self, previous: dict[str, Any]) -> None:
-        assert not follows(self.STORED, previous)
+        assert not self.follows(previous, status=Status.ACTIVE)
+
+    def test_one_that_left_what_is_not_stored_does_not(self) -> None:
+        """It scheduled an end while the trial went on, before what is stored came."""
+        previous = {"cancel_at": seconds(NOW + DAY)}
+
+        assert not self.follows(previous, cancel_time=NOW, status=Status.INCOMPLETE)
 
     def test_what_is_stored_as_unknown_is_followed_by_nothing(self) -> None:
         stored = a_subscription(status=Status.UNKNOWN)
+        event = an_incoming(status="hibernating")
 
-        assert not follows(stored, {"status": "hibernating"})
+        assert not follows(stored, event)
 
 
 times = st.integers(-3, 3).map(lambda n: NOW + n * SECOND)
