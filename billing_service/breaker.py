@@ -23,15 +23,18 @@ class Breaker:
         self._failures = 0
         self._closed_at = 0.0
 
-    def admit(self) -> None:
+    def check(self) -> None:
         """Raise `StripeUnavailable` while open, with the time that is left."""
         left = self._closed_at - self._monotonic()
-        if self._failures < self._limit:
-            return
-        if left > 0:
+        if self._failures >= self._limit and left > 0:
             raise StripeUnavailable(timedelta(seconds=left))
-        # This call tries; others wait for what becomes of it.
-        self._closed_at = self._monotonic() + self._pause
+
+    def admit(self) -> None:
+        """Let a call go ahead; raise `StripeUnavailable` while open."""
+        self.check()
+        if self._failures >= self._limit:
+            # This call tries; others wait for what becomes of it.
+            self._closed_at = self._monotonic() + self._pause
 
     def succeeded(self) -> None:
         self._failures = 0

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from billing_service import metrics
 from billing_service.background import Background
+from billing_service.budget import Budget
 from billing_service.checkout import Checkout
 from billing_service.checks import Checks
 from billing_service.mirror import Mirror
@@ -39,7 +41,8 @@ def compose(settings: ServiceSettings) -> Parts:
     stripe = open_stripe(settings)
     verifier = Verifier(database, stripe)
     interval = timedelta(seconds=settings.catalog_interval_seconds)
-    mirror = Mirror(database, stripe, interval=interval)
+    by_itself = stripe.in_background()
+    mirror = Mirror(database, by_itself, interval=interval)
     origins = AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode)
     servicer = BillingServicer(
         database=database,
@@ -55,14 +58,17 @@ def compose(settings: ServiceSettings) -> Parts:
         stripe=stripe,
         verifier=verifier,
         mirror=mirror,
-        background=Background(database, verifier, mirror),
+        background=Background(database, Verifier(database, by_itself), mirror),
         servicer=servicer,
     )
 
 
 def open_stripe(settings: ServiceSettings) -> LiveStripe:
+    budget = Budget(settings.stripe_calls_per_second)
+    metrics.BUDGET_LEFT.set_function(budget.left)
     return LiveStripe(
         settings.stripe_api_key.get_secret_value(),
         api_base=settings.stripe_api_base,
         timeout=settings.stripe_timeout_seconds,
+        budget=budget,
     )

@@ -5,6 +5,9 @@ from prometheus_client import Counter, Gauge, Histogram
 STRIPE_CALLS = Counter(
     "paidup_stripe_calls", "Calls to Stripe by operation and outcome.", ["operation", "outcome"]
 )
+BUDGET_LEFT = Gauge(
+    "paidup_stripe_budget_left", "Calls to Stripe that this process may begin right now."
+)
 VERIFIES = Counter("paidup_verifies", "Customers compared with Stripe, by outcome.", ["outcome"])
 DRIFT = Counter("paidup_drift", "Subscriptions that differed from what Stripe said.")
 TOUCHED = Gauge("paidup_touched", "Customers that wait to be compared with Stripe.")

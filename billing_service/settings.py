@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from billing_service.budget import CALLS_PER_SECOND
 from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import Policy
 from subscription_state.settings import Listen, StateSettings, is_loopback
@@ -83,6 +84,13 @@ class ServiceSettings(StateSettings):
     )
     stripe_timeout_seconds: float = Field(
         default=10, gt=0, le=60, description="How long one try of a call to Stripe may take."
+    )
+    stripe_calls_per_second: int = Field(
+        default=CALLS_PER_SECOND,
+        ge=1,
+        le=1000,
+        description="How many calls to Stripe each process begins a second at most. Work that "
+        "nobody waits for leaves a fifth of them to calls that somebody waits for.",
     )
     allowed_origins: Annotated[str, AfterValidator(_origins), NoDecode] = Field(
         default="",

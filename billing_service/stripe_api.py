@@ -1,48 +1,47 @@
 """Every call to Stripe that the service makes, with its limits.
 
 One `StripeClient`, asyncio, explicit time-outs, retries by the SDK under one
-idempotency key, a breaker. Nothing global of the SDK's is ever set. Raises
+idempotency key, a budget, a breaker. Nothing global of the SDK's is ever set. Raises
 `StripeUnavailable` and `StripeMisconfigured`, and `StripeRefused` where the
 request itself was wrong.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import stripe
 
 from billing_service.breaker import Breaker
+from billing_service.budget import Budget
 from billing_service.errors import StripeUnavailable
 from billing_service.metrics import STRIPE_CALLS
 from billing_service.stripe_errors import is_outage, stripe_errors
+from billing_service.stripe_reading import Reading, reading
 
 PAGE = 100
 #: The SDK's own retries of connection errors, 409 and 5xx.
 NETWORK_RETRIES = 2
+#: How long a call that somebody waits for may wait for the budget, in seconds.
+PATIENCE = 10.0
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """Objects that Stripe listed, and when that was in Stripe's clock."""
-
-    objects: tuple[Json, ...]
-    #: The read happened between these.
-    start: datetime
-    end: datetime
-
-
 class LiveStripe:
     """Stripe, or the emulator where `api_base` says so."""
 
-    def __init__(self, api_key: str, *, api_base: str, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        api_base: str,
+        timeout: float = 10.0,
+        budget: Budget | None = None,
+    ) -> None:
         self._http = stripe.AIOHTTPClient(timeout=timeout)
         self._client = stripe.StripeClient(
             api_key,
@@ -53,6 +52,17 @@ class LiveStripe:
         # A call's tries and the pauses between them, all together.
         self._limit = timeout * (NETWORK_RETRIES + 1) + 5
         self._breaker = Breaker()
+        self._budget = budget or Budget()
+
+    def in_background(self) -> "LiveStripe":
+        """Give the same Stripe for work that nobody waits for: its calls let all others go first.
+
+        It shares everything with this one, which alone has to be closed.
+        """
+        return _InBackground(self)
+
+    async def turn(self) -> None:
+        """Wait until this is no longer held back for others; before a claim on anything."""
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call] # the SDK does not type it
@@ -163,27 +173,49 @@ class LiveStripe:
     ) -> AsyncIterator[Reading]:
         cursor: Json = {}
         while True:
-            began = time.monotonic()
-            listed = await self._call(
-                operation, service.list_async({**params, **cursor, "limit": PAGE})
-            )
+            page = {**params, **cursor, "limit": PAGE}
+            listed, elapsed = await self._call(operation, _timed(service.list_async, page))
             objects = tuple(_plain(each) for each in listed.data)
-            yield _reading(objects, listed, elapsed=time.monotonic() - began)
+            yield reading(objects, listed, elapsed=elapsed)
             if not listed.has_more or not objects:
                 return
             cursor = {"starting_after": objects[-1]["id"]}
 
     async def _call(self, operation: str, call: Awaitable[T]) -> T:
         try:
+            await self._admit(operation)
+        except BaseException:
+            _discard(call)
+            raise
+        try:
+            with stripe_errors(operation):
+                return await self._counted(operation, call)
+        except StripeUnavailable as refusal:
+            if isinstance(refusal.__cause__, stripe.RateLimitError):
+                self._budget.limited(refusal.retry_delay or refusal.delay)
+            raise
+
+    async def _admit(self, operation: str) -> None:
+        """Ask the breaker before the wait too: while it is open nobody waits to be refused."""
+        outcome = "refused_by_breaker"
+        try:
+            self._breaker.check()
+            outcome = "refused_by_budget"
+            await self._draw()
+            outcome = "refused_by_breaker"
             self._breaker.admit()
         except StripeUnavailable:
-            _discard(call)
-            STRIPE_CALLS.labels(operation, "refused_by_breaker").inc()
+            STRIPE_CALLS.labels(operation, outcome).inc()
             raise
-        with stripe_errors(operation):
-            return await self._timed(operation, call)
 
-    async def _timed(self, operation: str, call: Awaitable[T]) -> T:
+    async def _draw(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._budget.draw()
+        except TimeoutError as error:
+            raise StripeUnavailable from error
+
+    async def _counted(self, operation: str, call: Awaitable[T]) -> T:
         outcome = "cancelled"
         try:
             async with asyncio.timeout(self._limit):
@@ -205,6 +237,19 @@ class LiveStripe:
             self._breaker.succeeded()
 
 
+class _InBackground(LiveStripe):
+    """Another's Stripe, by calls that wait for all others."""
+
+    def __init__(self, shared: LiveStripe) -> None:
+        self.__dict__.update(vars(shared))
+
+    async def turn(self) -> None:
+        await self._budget.background_turn()
+
+    async def _draw(self) -> None:
+        await self._budget.draw_in_background()
+
+
 @dataclass(frozen=True, slots=True)
 class _OfProduct:
     """A list below a product, called like one that stands by itself."""
@@ -215,6 +260,13 @@ class _OfProduct:
     def list_async(self, params: Json) -> Awaitable[Any]:
         listed: Awaitable[Any] = self.service.list_async(self.product_id, params)
         return listed
+
+
+async def _timed(call: Callable[[Any], Awaitable[T]], params: Json) -> tuple[T, float]:
+    """Make the call when it is awaited, and tell how long it took, without any wait before."""
+    began = time.monotonic()
+    answer = await call(params)
+    return answer, time.monotonic() - began
 
 
 def _params(params: Json) -> Any:
@@ -230,24 +282,3 @@ def _plain(answer: Any) -> Json:
 def _discard(call: Awaitable[Any]) -> None:
     if asyncio.iscoroutine(call):
         call.close()
-
-
-def _reading(objects: tuple[Json, ...], listed: Any, *, elapsed: float) -> Reading:
-    """Bound when Stripe read, by its own clock: `Date` has whole seconds and is set last."""
-    stamp = _date(listed)
-    return Reading(
-        objects=objects,
-        start=stamp - timedelta(seconds=elapsed + 1),
-        end=stamp + timedelta(seconds=1),
-    )
-
-
-def _date(listed: Any) -> datetime:
-    response = listed.last_response
-    headers = {
-        name.lower(): value for name, value in (response.headers if response else {}).items()
-    }
-    try:
-        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)

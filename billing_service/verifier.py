@@ -49,6 +49,8 @@ class Verifier:
 
         Raise `StripeUnavailable` or `StateUnavailable` where that could not be.
         """
+        # Not under the claim: somebody may come who waits for this very customer.
+        await self._stripe.turn()
         need = await self._database.write(head.draw)
         claim = Lease(self._database, f"verify:{customer_id}", now=self._now)
         while not await claim.acquire():

@@ -1,0 +1,37 @@
+"""What Stripe listed, and when that was in Stripe's clock."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """Objects that Stripe listed, and when that was in Stripe's clock."""
+
+    objects: tuple[dict[str, Any], ...]
+    #: The read happened between these.
+    start: datetime
+    end: datetime
+
+
+def reading(objects: tuple[dict[str, Any], ...], listed: Any, *, elapsed: float) -> Reading:
+    """Bound when Stripe read, by its own clock: `Date` has whole seconds and is set last."""
+    stamp = _date(listed)
+    return Reading(
+        objects=objects,
+        start=stamp - timedelta(seconds=elapsed + 1),
+        end=stamp + timedelta(seconds=1),
+    )
+
+
+def _date(listed: Any) -> datetime:
+    response = listed.last_response
+    headers = {
+        name.lower(): value for name, value in (response.headers if response else {}).items()
+    }
+    try:
+        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
