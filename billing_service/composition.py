@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from billing_service import metrics
+from billing_service.account_links import AccountLinks
+from billing_service.account_refresh import AccountRefresh
+from billing_service.admin_servicer import AdminServicer
 from billing_service.background import Background
 from billing_service.budget import Budget
 from billing_service.checkout import Checkout
 from billing_service.checks import Checks
+from billing_service.erasure import Erasure
+from billing_service.event_log import EventLog
 from billing_service.mirror import Mirror
 from billing_service.portal import Portal
 from billing_service.servicer import BillingServicer
@@ -29,6 +34,7 @@ class Parts:
     mirror: Mirror
     background: Background
     servicer: BillingServicer
+    admin_servicer: AdminServicer
 
     async def close(self) -> None:
         await self.stripe.close()
@@ -53,6 +59,13 @@ def compose(settings: ServiceSettings) -> Parts:
         origins=origins,
         publishable_key=settings.stripe_publishable_key,
     )
+    refresh = AccountRefresh(database, stripe, verifier)
+    admin_servicer = AdminServicer(
+        event_log=EventLog(database, verifier),
+        refresh=refresh,
+        links=AccountLinks(database, stripe, refresh),
+        erasure=Erasure(database),
+    )
     return Parts(
         database=database,
         stripe=stripe,
@@ -60,6 +73,7 @@ def compose(settings: ServiceSettings) -> Parts:
         mirror=mirror,
         background=Background(database, Verifier(database, by_itself), mirror),
         servicer=servicer,
+        admin_servicer=admin_servicer,
     )
 
 

@@ -7,6 +7,9 @@
     ├── PriceNotFound            Stripe knows no such price
     ├── SessionNotFound          no such Checkout Session of this account
     ├── CustomerNotFound         the account has no Stripe customer yet
+    ├── NoSuchCustomer           Stripe knows no such customer
+    ├── CustomerLinked           the customer or the account is tied to another
+    ├── EventNotFound            no such event
     ├── AlreadySubscribed        the account pays for it already
     ├── SubscriptionAmbiguous    several live subscriptions: name one
     ├── RequestIdReused          the request id was used with other parameters
@@ -116,6 +119,36 @@ class CustomerNotFound(BillingError):
 
     def __init__(self, account_id: str) -> None:
         super().__init__("The account has no Stripe customer yet.", account_id=account_id)
+
+
+class NoSuchCustomer(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_CUSTOMER_NOT_FOUND"
+
+    def __init__(self, account_id: str, customer_id: str) -> None:
+        super().__init__(
+            "Stripe knows no such customer.", account_id=account_id, customer_id=customer_id
+        )
+
+
+class CustomerLinked(BillingError):
+    code = "ALREADY_EXISTS"
+    reason = "ERROR_REASON_CUSTOMER_LINKED"
+
+    def __init__(self, account_id: str, customer_id: str) -> None:
+        super().__init__(
+            "One of them is tied to another: the metadata tells what is tied to what.",
+            account_id=account_id,
+            customer_id=customer_id,
+        )
+
+
+class EventNotFound(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_EVENT_NOT_FOUND"
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__("No such event is stored.", event_id=event_id)
 
 
 class AlreadySubscribed(BillingError):

@@ -15,7 +15,7 @@ from subscription_state.errors import SchemaOutdated, StateUnavailable
 
 log = logging.getLogger(__name__)
 
-SERVICES = ("", "paidup.v1.BillingService")
+SERVICES = ("", "paidup.v1.BillingService", "paidup.v1.AdminService")
 CHECK_EVERY = 1.0
 #: Being ready does not wait longer for Stripe, in seconds.
 ACCOUNT_TIMEOUT = 3.0

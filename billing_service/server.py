@@ -15,7 +15,6 @@ from billing_service.composition import Parts, compose
 from billing_service.interceptors import CallInterceptor
 from billing_service.operations_http import operations_app
 from billing_service.readiness import Readiness
-from billing_service.servicer import AdminServicer
 from billing_service.settings import ServiceSettings
 from paidup.v1 import (
     admin_service_pb2,
@@ -87,7 +86,7 @@ async def _work(parts: Parts, readiness: Readiness) -> None:
 def build_server(parts: Parts, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
     server = grpc.aio.server(interceptors=[CallInterceptor()], options=OPTIONS)
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(), server)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(parts.admin_servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [

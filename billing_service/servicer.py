@@ -1,4 +1,4 @@
-"""The contract's services: each method translates in, asks, and translates out."""
+"""The contract's `BillingService`: each method translates in, asks, and translates out."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ from billing_service.to_proto import (
     time_to_proto,
 )
 from billing_service.urls import AllowedOrigins
-from paidup.v1 import admin_service_pb2_grpc, billing_service_pb2_grpc
 from paidup.v1 import billing_service_pb2 as pb
+from paidup.v1 import billing_service_pb2_grpc
 from subscription_state.database import Database
 from subscription_state.entitlements import Subject
 from subscription_state.from_stripe import moment
@@ -34,7 +34,8 @@ _FLOWS = {
 }
 
 
-async def _not_offered(_self: Any, _request: Any, context: Context) -> None:
+async def not_offered(_self: Any, _request: Any, context: Context) -> None:
+    """Answer a method of the contract that is not there yet."""
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This server does not offer it yet.")
 
 
@@ -130,9 +131,9 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             next_page_token=page.next_page_token,
         )
 
-    BatchCheckEntitlements = _not_offered
-    ListEntitlements = _not_offered
-    WatchEntitlements = _not_offered
+    BatchCheckEntitlements = not_offered
+    ListEntitlements = not_offered
+    WatchEntitlements = not_offered
 
 
 def _session_state_to_proto(state: SessionState) -> pb.GetSessionStatusResponse:
@@ -150,17 +151,3 @@ def _session_state_to_proto(state: SessionState) -> pb.GetSessionStatusResponse:
         response.client_secret = session.get("client_secret") or ""
         response.url = session.get("url") or ""
     return response
-
-
-class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
-    """Serves `paidup.v1.AdminService`."""
-
-    ExplainEntitlement = _not_offered
-    CreateGrant = _not_offered
-    RevokeGrant = _not_offered
-    ListGrants = _not_offered
-    ListEvents = _not_offered
-    ReplayEvent = _not_offered
-    RefreshAccount = _not_offered
-    LinkCustomer = _not_offered
-    EraseAccount = _not_offered

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from paidup.v1 import admin_service_pb2, entitlement_pb2, subscription_pb2
 from paidup.v1 import billing_service_pb2 as pb
-from paidup.v1 import entitlement_pb2, subscription_pb2
 from subscription_state.entitlements import Decision, Subject
+from subscription_state.events import StoredEvent
 from subscription_state.model import Item, Status, StoredSubscription
 
 _SESSION_STATUSES = {
@@ -68,6 +69,19 @@ def subscription_to_proto(stored: StoredSubscription) -> subscription_pb2.Subscr
         end_time=time_to_proto(subscription.end_time),
         create_time=time_to_proto(subscription.create_time),
         verify_time=time_to_proto(stored.verified_at),
+    )
+
+
+def event_to_proto(event: StoredEvent) -> admin_service_pb2.Event:
+    return admin_service_pb2.Event(
+        event_id=event.event_id,
+        type=event.type,
+        customer_id=event.customer_id or "",
+        create_time=time_to_proto(event.create_time),
+        receive_time=time_to_proto(event.receive_time),
+        state=f"EVENT_STATE_{event.state.name}",
+        deliveries=event.deliveries,
+        error=event.error or "",
     )
 
 

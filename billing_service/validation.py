@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from billing_service.errors import InvalidRequest, UrlNotAllowed, Violation
 from billing_service.urls import MAX_URL, AllowedOrigins
+from paidup.v1 import admin_service_pb2 as admin
 from paidup.v1 import billing_service_pb2 as pb
 
 MAX_ACCOUNT_ID = 200
@@ -26,6 +27,8 @@ SESSION_ID_TEMPLATE = "{CHECKOUT_SESSION_ID}"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,4})?|auto")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+#: A customer's id becomes part of an address: it must not lead elsewhere.
+_CUSTOMER_ID = re.compile(r"\w[\w.@+-]*")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 #: Brackets are how Stripe's forms nest: with them a key could pass for another.
 _METADATA_KEY = re.compile(r"[^\x00-\x1f\x7f\[\]]*")
@@ -178,6 +181,34 @@ def list_subscriptions_request(request: pb.ListSubscriptionsRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
     found.check("page_size", request.page_size >= 0, "Must not be negative.")
+    found.raise_any()
+
+
+def list_events_request(request: admin.ListEventsRequest) -> None:
+    found = Violations()
+    if request.account_id:
+        account_id(request.account_id, found)
+    found.check("state", request.state in admin.EventState.values(), "Is not known here.")
+    found.check("page_size", request.page_size >= 0, "Must not be negative.")
+    found.raise_any()
+
+
+def replay_request(request: admin.ReplayEventRequest) -> None:
+    found = Violations()
+    found.text("event_id", request.event_id, longest=MAX_ID, required=True)
+    found.raise_any()
+
+
+def account_request(request: admin.RefreshAccountRequest | admin.EraseAccountRequest) -> None:
+    found = Violations()
+    account_id(request.account_id, found)
+    found.raise_any()
+
+
+def link_request(request: admin.LinkCustomerRequest) -> None:
+    found = Violations()
+    account_id(request.account_id, found)
+    found.text("customer_id", request.customer_id, longest=MAX_ID, required=True, rule=_CUSTOMER_ID)
     found.raise_any()
 
 

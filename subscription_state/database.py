@@ -116,6 +116,21 @@ class Database:
         """Run blocking SQLAlchemy code, such as a migration, as `write` does."""
         return await self.write(lambda connection: connection.run_sync(work))
 
+    async def forget_overwritten(self) -> bool:
+        """Take what was overwritten or deleted out of SQLite's log, where it is still readable.
+
+        False where others were reading for too long; a later checkpoint does it then.
+        """
+        if self.dialect != "sqlite":
+            return True
+        with _driver_errors():
+            async with self._turn(), self._engine.connect() as connection:
+                # Past SQLAlchemy, which begins a transaction, and a checkpoint must be in none.
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                    busy, *_ = await cursor.fetchone()
+        return not busy
+
     async def ping(self) -> None:
         """Return when the database answers."""
         async with self.read() as connection:
@@ -178,6 +193,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # An event is acknowledged once it is committed, so a commit must be on the disk.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is erased must not stay readable in the file.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

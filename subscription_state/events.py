@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state.tables import event
+from subscription_state.tables import customer, event
 from subscription_state.upsert import insert_or_ignore
 
 
@@ -33,6 +34,39 @@ class ReceivedEvent:
     create_time: datetime
     receive_time: datetime
     body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredEvent:
+    """An event as it is kept."""
+
+    event_id: str
+    type: str
+    customer_id: str | None
+    create_time: datetime
+    receive_time: datetime
+    deliveries: int
+    state: EventState
+    #: The fault's name; None unless it failed.
+    error: str | None
+    #: None once it was erased.
+    body: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventFilter:
+    """Which events are wanted; what is not said is not asked."""
+
+    account_id: str = ""
+    state: EventState | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where in the list an event stands: ids part those that came at the same time."""
+
+    receive_time: datetime
+    event_id: str
 
 
 async def store(connection: AsyncConnection, received: ReceivedEvent) -> EventState | None:
@@ -77,3 +111,67 @@ async def state_of(connection: AsyncConnection, event_id: str) -> EventState | N
     found = await connection.execute(select(event.c.state).where(event.c.event_id == event_id))
     state = found.scalar_one_or_none()
     return None if state is None else EventState(state)
+
+
+async def get(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
+    found = await connection.execute(select(event).where(event.c.event_id == event_id))
+    row = found.first()
+    return None if row is None else _from_row(row)
+
+
+async def lock(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
+    """Lock the event for this transaction; its customer must have been locked before."""
+    found = await connection.execute(
+        select(event).where(event.c.event_id == event_id).with_for_update()
+    )
+    row = found.first()
+    return None if row is None else _from_row(row)
+
+
+async def newest(
+    connection: AsyncConnection, wanted: EventFilter, *, limit: int, after: Place | None = None
+) -> list[StoredEvent]:
+    """List events, newest first; `after` is the last one of the page before."""
+    listing = (
+        select(event)
+        .where(*_conditions(wanted))
+        .order_by(event.c.receive_time.desc(), event.c.event_id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        listing = listing.where(_is_older(after))
+    return [_from_row(row) for row in await connection.execute(listing)]
+
+
+def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.account_id:
+        conditions.append(event.c.customer_id.in_(_customers_of(wanted.account_id)))
+    if wanted.state is not None:
+        conditions.append(event.c.state == wanted.state.value)
+    return conditions
+
+
+def _customers_of(account_id: str) -> Select[tuple[str]]:
+    return select(customer.c.customer_id).where(customer.c.account_id == account_id)
+
+
+def _is_older(than: Place) -> ColumnElement[bool]:
+    return or_(
+        event.c.receive_time < than.receive_time,
+        and_(event.c.receive_time == than.receive_time, event.c.event_id < than.event_id),
+    )
+
+
+def _from_row(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(
+        event_id=row.event_id,
+        type=row.type,
+        customer_id=row.customer_id,
+        create_time=row.create_time,
+        receive_time=row.receive_time,
+        deliveries=row.deliveries,
+        state=EventState(row.state),
+        error=row.error,
+        body=row.body,
+    )

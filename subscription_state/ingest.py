@@ -138,7 +138,7 @@ async def _take(
         return Outcome.DUPLICATE
     # The same event may come twice in one batch.
     fresh.remove(delivery.event.event_id)
-    return await _apply(connection, delivery)
+    return await apply_delivery(connection, delivery)
 
 
 def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None:
@@ -148,7 +148,8 @@ def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None
     return None if apply.is_of_interest(delivery.event.type) else Outcome.IGNORED
 
 
-async def _apply(connection: AsyncConnection, delivery: Delivery) -> Outcome:
+async def apply_delivery(connection: AsyncConnection, delivery: Delivery) -> Outcome:
+    """Apply a stored event and note what became of it; all that it concerns must be locked."""
     received = delivery.event
     ticket = await head.draw(connection)
     applied = await apply.apply(connection, delivery.content, received, ticket=ticket)

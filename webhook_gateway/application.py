@@ -7,9 +7,9 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from subscription_state.faults import place_of
 from webhook_gateway import answers
 from webhook_gateway.alarms import Alarms
-from webhook_gateway.faults import place_of
 from webhook_gateway.metrics import Metrics
 from webhook_gateway.readiness import Readiness
 from webhook_gateway.refusals import REFUSALS, Reason, Refused

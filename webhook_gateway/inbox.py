@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
+from subscription_state.faults import place_of
 from subscription_state.ingest import Delivery, Outcome, ingest, store_failed
-from webhook_gateway.faults import place_of
 from webhook_gateway.metrics import Metrics
 
 logger = logging.getLogger(__name__)

@@ -2,10 +2,10 @@ import logging
 
 import pytest
 
+from subscription_state.faults import place_of
 from tests.gateway.clients import Stripe, an_event
 from tests.gateway.databases import SharedDatabase
 from webhook_gateway.alarms import Alarms
-from webhook_gateway.faults import place_of
 from webhook_gateway.metrics import type_label
 from webhook_gateway.refusals import REFUSALS, Reason
 

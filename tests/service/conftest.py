@@ -11,8 +11,11 @@ import stripe
 
 import paidup
 from demo.stack import API_KEY, Stack
+from subscription_state import touches
+from subscription_state.database import Database
 from tests.leaks import assert_nothing_leaked
-from tests.service.shop import EMAIL, Shop
+from tests.service.administration import Administration
+from tests.service.shop import EMAIL, LONGEST_WAIT, Shop
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -42,6 +45,30 @@ async def client(stack) -> AsyncIterator[paidup.BillingClient]:
 async def channel(stack, client) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(stack.service.address) as channel:
         yield channel
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def settled(stack, database_url):
+    """Wait until every event has come and every touched customer has been read."""
+    database = Database.at(database_url)
+
+    async def waiting() -> int:
+        async with database.read() as connection:
+            return (await touches.backlog(connection)).customers
+
+    async def settle() -> None:
+        await stack.emulator.drain()
+        async with asyncio.timeout(LONGEST_WAIT):
+            while await waiting():
+                await asyncio.sleep(0.05)
+
+    yield settle
+    await database.close()
+
+
+@pytest.fixture
+def administration(channel) -> Administration:
+    return Administration(channel)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

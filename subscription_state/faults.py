@@ -2,7 +2,7 @@
 
 import traceback
 
-_OURS = ("subscription_state", "webhook_gateway")
+_OURS = ("subscription_state", "webhook_gateway", "billing_service")
 
 
 def place_of(error: BaseException) -> str:

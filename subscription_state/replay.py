@@ -1,0 +1,65 @@
+"""Apply a stored event again: because somebody asks for it, or because it failed before."""
+
+from datetime import datetime
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from subscription_state import apply, catalog, customers, events, head, touches
+from subscription_state.database import Database
+from subscription_state.events import EventState, StoredEvent
+from subscription_state.ingest import apply_delivery, delivery_from_stripe
+
+
+async def apply_again(
+    database: Database, known: StoredEvent, *, now: datetime
+) -> EventState | None:
+    """Apply an event as when it came, and give what became of it.
+
+    None where its content is gone: what it concerns is to be read from Stripe
+    instead. Raise whatever a fault raises: nothing was saved then, and the
+    caller notes it with `note_failed`.
+    """
+
+    async def work(connection: AsyncConnection) -> EventState | None:
+        await _lock(connection, known)
+        stored = await events.lock(connection, known.event_id)
+        if stored is None or stored.body is None:
+            await _ask_instead(connection, known, now)
+            return None
+        # `received` is the time of whatever follows from it, and that is now.
+        delivery = delivery_from_stripe(orjson.loads(stored.body), stored.body, received=now)
+        return EventState((await apply_delivery(connection, delivery)).value)
+
+    return await database.write(work)
+
+
+async def note_failed(database: Database, known: StoredEvent, error: str, *, now: datetime) -> None:
+    """Note that the event could not be applied, and have its customer read instead."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await _lock(connection, known)
+        await events.settle(connection, known.event_id, EventState.FAILED, error=error)
+        await _ask_instead(connection, known, now)
+
+    await database.write(work)
+
+
+async def note_superseded(database: Database, event_id: str) -> None:
+    """Note that newer state than the event's is there: what it concerns has been read."""
+    await database.write(lambda connection: events.settle(connection, event_id, EventState.SKIPPED))
+
+
+async def _lock(connection: AsyncConnection, known: StoredEvent) -> None:
+    """Lock what the event concerns, in the order that everybody keeps."""
+    await customers.lock(connection, [known.customer_id] if known.customer_id else [])
+    if apply.concerns_catalog(known.type):
+        await catalog.lock(connection)
+
+
+async def _ask_instead(connection: AsyncConnection, known: StoredEvent, now: datetime) -> None:
+    ticket = await head.draw(connection)
+    if apply.concerns_catalog(known.type):
+        await catalog.want_read(connection, ticket)
+    if known.customer_id is not None:
+        await touches.touch(connection, known.customer_id, ticket=ticket, urgent=True, now=now)

@@ -1,0 +1,39 @@
+"""What operators ask, over a real channel; refusals become the client's exceptions."""
+
+from typing import Any
+
+import grpc
+
+from paidup import _errors
+from paidup.v1 import admin_service_pb2 as pb
+from paidup.v1 import admin_service_pb2_grpc
+
+TIMEOUT = 20
+
+
+class Administration:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = admin_service_pb2_grpc.AdminServiceStub(channel)
+
+    async def list_events(self, **fields: Any) -> pb.ListEventsResponse:
+        return await self._call("ListEvents", fields)
+
+    async def replay_event(self, event_id: str) -> pb.Event:
+        return (await self._call("ReplayEvent", {"event_id": event_id})).event
+
+    async def refresh_account(self, account_id: str) -> pb.RefreshAccountResponse:
+        return await self._call("RefreshAccount", {"account_id": account_id})
+
+    async def link_customer(self, account_id: str, customer_id: str) -> pb.LinkCustomerResponse:
+        fields = {"account_id": account_id, "customer_id": customer_id}
+        return await self._call("LinkCustomer", fields)
+
+    async def erase_account(self, account_id: str) -> int:
+        return (await self._call("EraseAccount", {"account_id": account_id})).erased_events
+
+    async def _call(self, method: str, fields: dict[str, Any]) -> Any:
+        request = getattr(pb, f"{method}Request")(**fields)
+        try:
+            return await getattr(self._stub, method)(request, timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as failed:
+            raise _errors.from_grpc(failed) from None
