@@ -1,4 +1,4 @@
-"""Work that goes on by itself: the backlog of touched customers, the mirror, ends by the clock.
+"""Work that goes on by itself: touched customers, the mirror, sweeps, ends by the clock.
 
 One replica at a time does it, the one that holds the lease `background`; when it
 dies, another takes over as soon as the lease has run out.
@@ -7,7 +7,8 @@ dies, another takes over as soon as the lease has run out.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 
 from billing_service import metrics
@@ -32,8 +33,8 @@ CONCURRENCY = 4
 CHORES_EVERY = timedelta(seconds=1)
 #: The longest pause between tries for a customer that cannot be verified.
 LONGEST_PAUSE = timedelta(minutes=10)
-#: The catalogue is tried again after a minute at most: checks rest on it.
-MOST_MIRROR_FAILURES = 6
+#: The catalogue, and a sweep, is tried again after a minute at most: much rests on it.
+MOST_FAILURES = 6
 
 #: What may be expected to fail, and needs no traceback.
 _EXPECTED = (BillingError, StateError, StripeRefused)
@@ -54,17 +55,19 @@ class Background:
         verifier: Verifier,
         mirror: Mirror,
         *,
+        sweeps: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._verifier = verifier
-        self._mirror = mirror
+        #: By name: what is asked again and again, and knows itself when it is due.
+        self._recurring = {_MIRROR: mirror.refresh_if_due, **(sweeps or {})}
         self._now = now
         self._lease = Lease(database, LEASE, now=now)
         self._leading = False
         self._ask_at = self._chores_at = _LONG_AGO
-        self._mirror_failures = 0
-        #: By customer id; the mirror's under its own name.
+        self._failures: Counter[str] = Counter()
+        #: By customer id, or by the name of what recurs.
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -94,8 +97,8 @@ class Background:
         if not await self._hold_lease():
             return
         await self._chores()
-        if _MIRROR not in self._running:
-            self._start(_MIRROR, self._refresh_mirror())
+        for name in self._recurring.keys() - self._running.keys():
+            self._start(name, self._recur(name))
         await self._verify_due()
 
     async def _hold_lease(self) -> bool:
@@ -118,17 +121,18 @@ class Background:
         metrics.TOUCHED.set(backlog.customers)
         metrics.OLDEST_TOUCH.set((now - backlog.oldest).total_seconds() if backlog.oldest else 0)
 
-    async def _refresh_mirror(self) -> None:
+    async def _recur(self, name: str) -> None:
         try:
-            await self._mirror.refresh_if_due()
-            self._mirror_failures = 0
+            await self._recurring[name]()
+            self._failures[name] = 0
         except Exception as error:  # noqa: BLE001 - a broken catalogue must not stop the verifies
-            _log_failure("background_failed", error, what=_MIRROR)
-            await asyncio.sleep(pause_after(self._mirror_failures).total_seconds())
-            self._mirror_failures = min(self._mirror_failures + 1, MOST_MIRROR_FAILURES)
+            pause = pause_after(self._failures[name]).total_seconds()
+            _log_failure("background_failed", error, what=name, next_in_seconds=round(pause, 1))
+            await asyncio.sleep(pause)
+            self._failures[name] = min(self._failures[name] + 1, MOST_FAILURES)
 
     async def _verify_due(self) -> None:
-        busy = self._running.keys() - {_MIRROR}
+        busy = self._running.keys() - self._recurring.keys()
         free = CONCURRENCY - len(busy)
         if free == 0:
             return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from billing_service import metrics
+from billing_service import event_sweep, metrics, oldest_sweep
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.admin_servicer import AdminServicer
@@ -13,7 +13,9 @@ from billing_service.checkout import Checkout
 from billing_service.checks import Checks
 from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
+from billing_service.event_sweep import EventSweep
 from billing_service.mirror import Mirror
+from billing_service.oldest_sweep import OldestSweep
 from billing_service.portal import Portal
 from billing_service.servicer import BillingServicer
 from billing_service.session_status import SessionStatuses
@@ -66,12 +68,18 @@ def compose(settings: ServiceSettings) -> Parts:
         links=AccountLinks(database, stripe, refresh),
         erasure=Erasure(database),
     )
+    every = timedelta(seconds=settings.sweep_interval_seconds)
+    verifier_by_itself = Verifier(database, by_itself)
+    sweeps = {
+        event_sweep.NAME: EventSweep(database, by_itself, interval=every).run_if_due,
+        oldest_sweep.NAME: OldestSweep(database, verifier_by_itself).run_if_due,
+    }
     return Parts(
         database=database,
         stripe=stripe,
         verifier=verifier,
         mirror=mirror,
-        background=Background(database, Verifier(database, by_itself), mirror),
+        background=Background(database, verifier_by_itself, mirror, sweeps=sweeps),
         servicer=servicer,
         admin_servicer=admin_servicer,
     )

@@ -19,6 +19,15 @@ DOUBLE_SUBSCRIPTIONS = Counter(
 UNKNOWN_STATUSES = Counter(
     "paidup_unknown_statuses", "Subscriptions read with a status that is not known here."
 )
+SWEEP_RUNS = Counter(
+    "paidup_sweep_runs", "Runs of the sweeps that ended, by outcome.", ["sweep", "outcome"]
+)
+SWEEP_UNSEEN = Counter(
+    "paidup_sweep_unseen_events", "Events that Stripe listed and no webhook had brought."
+)
+LAST_SWEEP = Gauge(
+    "paidup_last_sweep_timestamp_seconds", "When the last run that succeeded began.", ["sweep"]
+)
 STARTED = Counter("grpc_server_started", "Calls started.", ["grpc_service", "grpc_method"])
 HANDLED = Counter(
     "grpc_server_handled", "Calls ended, by status.", ["grpc_service", "grpc_method", "grpc_code"]

@@ -114,6 +114,11 @@ class ServiceSettings(StateSettings):
         ge=1,
         description="How often products and their features are read from Stripe.",
     )
+    sweep_interval_seconds: float = Field(
+        default=300,
+        ge=1,
+        description="How often Stripe's list of events is searched for those that did not come.",
+    )
     drain_seconds: float = Field(
         default=0,
         ge=0,

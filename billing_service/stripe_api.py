@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import stripe
@@ -148,6 +149,11 @@ class LiveStripe:
         return await self._list(
             "list_invoices", self._client.v1.invoices, subscription=subscription_id, **filters
         )
+
+    def events(self, since: datetime | None) -> AsyncIterator[Reading]:
+        """List events, newest first and page by page; Stripe has those of 30 days."""
+        created = {"created": {"gte": int(since.timestamp())}} if since else {}
+        return self._pages("list_events", self._client.v1.events, created)
 
     async def post(self, service: Any, method: str, *arguments: Any) -> Json:
         """Make any other call that changes something, as the catalogue needs many."""

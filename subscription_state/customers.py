@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state.tables import account, change, customer
+from subscription_state.tables import account, change, customer, touched
 from subscription_state.upsert import insert_or_ignore, upsert
 
 
@@ -52,6 +52,21 @@ async def of_account(connection: AsyncConnection, account_id: str) -> Customer |
     found = await connection.execute(select(customer).where(customer.c.account_id == account_id))
     row = found.first()
     return None if row is None else _from_row(row)
+
+
+async def longest_unverified(
+    connection: AsyncConnection, *, before: datetime, limit: int
+) -> list[str]:
+    """List customers that nobody compared with Stripe since, nor is about to."""
+    waiting = select(touched.c.customer_id)
+    found = await connection.execute(
+        select(customer.c.customer_id)
+        .where(customer.c.deleted.is_(False), customer.c.customer_id.not_in(waiting))
+        .where(or_(customer.c.verified_at.is_(None), customer.c.verified_at < before))
+        .order_by(customer.c.verified_at.nulls_first(), customer.c.customer_id)
+        .limit(limit)
+    )
+    return list(found.scalars())
 
 
 async def link(connection: AsyncConnection, customer_id: str, account_id: str) -> bool:

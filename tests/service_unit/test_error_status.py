@@ -34,7 +34,12 @@ CASES = [
     (errors.RevisionNotReached(), "UNAVAILABLE", {}, True),
     (errors.Overloaded(), "RESOURCE_EXHAUSTED", {}, True),
     (errors.EventNotFound("evt_1"), "NOT_FOUND", {"event_id"}, False),
-    (errors.NoSuchCustomer("cus_1"), "NOT_FOUND", {"customer_id"}, False),
+    (
+        errors.NoSuchCustomer(account_id="a", customer_id="cus_1"),
+        "NOT_FOUND",
+        {"account_id", "customer_id"},
+        False,
+    ),
     (
         errors.CustomerLinked(account_id="a", customer_id="cus_1"),
         "ALREADY_EXISTS",
