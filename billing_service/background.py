@@ -55,13 +55,13 @@ class Background:
         verifier: Verifier,
         mirror: Mirror,
         *,
-        sweeps: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
+        recurring: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._verifier = verifier
         #: By name: what is asked again and again, and knows itself when it is due.
-        self._recurring = {_MIRROR: mirror.refresh_if_due, **(sweeps or {})}
+        self._recurring = {_MIRROR: mirror.refresh_if_due, **(recurring or {})}
         self._now = now
         self._lease = Lease(database, LEASE, now=now)
         self._leading = False

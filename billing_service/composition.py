@@ -13,6 +13,7 @@ from billing_service.checkout import Checkout
 from billing_service.checks import Checks
 from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
+from billing_service.event_retries import EventRetries
 from billing_service.event_sweep import EventSweep
 from billing_service.mirror import Mirror
 from billing_service.oldest_sweep import OldestSweep
@@ -61,25 +62,28 @@ def compose(settings: ServiceSettings) -> Parts:
         origins=origins,
         publishable_key=settings.stripe_publishable_key,
     )
+    event_log = EventLog(database, verifier)
+    retries = EventRetries(database, event_log)
     refresh = AccountRefresh(database, stripe, verifier)
     admin_servicer = AdminServicer(
-        event_log=EventLog(database, verifier),
+        event_log=event_log,
         refresh=refresh,
         links=AccountLinks(database, stripe, refresh),
         erasure=Erasure(database),
     )
     every = timedelta(seconds=settings.sweep_interval_seconds)
     verifier_by_itself = Verifier(database, by_itself)
-    sweeps = {
+    recurring = {
         event_sweep.NAME: EventSweep(database, by_itself, interval=every).run_if_due,
         oldest_sweep.NAME: OldestSweep(database, verifier_by_itself).run_if_due,
+        "event_retries": retries.run_if_due,
     }
     return Parts(
         database=database,
         stripe=stripe,
         verifier=verifier,
         mirror=mirror,
-        background=Background(database, verifier_by_itself, mirror, sweeps=sweeps),
+        background=Background(database, verifier_by_itself, mirror, recurring=recurring),
         servicer=servicer,
         admin_servicer=admin_servicer,
     )

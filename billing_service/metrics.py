@@ -16,6 +16,9 @@ LAST_VERIFY = Gauge("paidup_last_verify_timestamp_seconds", "When a verify last 
 DOUBLE_SUBSCRIPTIONS = Counter(
     "paidup_double_subscriptions", "Second live subscriptions to a product that were found."
 )
+FAILED_EVENTS = Gauge(
+    "paidup_failed_events", "Events that could not be applied, by whether we gave up.", ["parked"]
+)
 UNKNOWN_STATUSES = Counter(
     "paidup_unknown_statuses", "Subscriptions read with a status that is not known here."
 )

@@ -27,7 +27,8 @@ async def erase_account(connection: AsyncConnection, account_id: str) -> int:
                 and_(event.c.customer_id.is_(None), named),
             )
         )
-        .values(body=None)
+        # Without its content there is nothing to try again.
+        .values(body=None, next_attempt=None)
     )
     return erased.rowcount
 

@@ -1,15 +1,20 @@
 """Webhook events as they were received, and what became of them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import customer, event
 from subscription_state.upsert import insert_or_ignore
+
+#: Pauses before our own tries to apply an event that failed double from here.
+FIRST_PAUSE = timedelta(minutes=1)
+#: After so many tries an event waits for somebody to look at it.
+MOST_ATTEMPTS = 8
 
 
 class EventState(StrEnum):
@@ -49,6 +54,8 @@ class StoredEvent:
     state: EventState
     #: The fault's name; None unless it failed.
     error: str | None
+    #: Our own tries to apply it, those that an operator asked for too.
+    attempts: int
     #: None once it was erased.
     body: bytes | None
 
@@ -98,13 +105,59 @@ async def store(connection: AsyncConnection, received: ReceivedEvent) -> EventSt
     return EventState(known.scalar_one())
 
 
-async def settle(
-    connection: AsyncConnection, event_id: str, state: EventState, *, error: str | None = None
-) -> None:
-    """Note what became of the event. `error` names a fault, never a payload."""
+async def settle(connection: AsyncConnection, event_id: str, state: EventState) -> None:
+    """Note what became of the event: it needs no more tries."""
     await connection.execute(
-        update(event).where(event.c.event_id == event_id).values(state=state.value, error=error)
+        update(event)
+        .where(event.c.event_id == event_id)
+        .values(state=state.value, error=None, next_attempt=None)
     )
+
+
+async def fail(
+    connection: AsyncConnection, event_id: str, error: str, *, attempts: int, now: datetime
+) -> None:
+    """Note that the event could not be applied, after so many tries of our own.
+
+    It is tried again later, but for the last time. `error` names a fault, never a payload.
+    """
+    again = now + FIRST_PAUSE * 2**attempts if attempts < MOST_ATTEMPTS else None
+    await connection.execute(
+        update(event)
+        .where(event.c.event_id == event_id)
+        .values(state=EventState.FAILED.value, error=error, attempts=attempts, next_attempt=again)
+    )
+
+
+async def due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[StoredEvent]:
+    """List events that failed and are to be tried again, the longest waiting first."""
+    found = await connection.execute(
+        select(event)
+        .where(event.c.next_attempt <= now)
+        .order_by(event.c.next_attempt, event.c.event_id)
+        .limit(limit)
+    )
+    return [_from_row(row) for row in found]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """How many events could not be applied."""
+
+    #: Will be tried again.
+    waiting: int
+    #: Will not, unless somebody replays them.
+    parked: int
+
+
+async def count_failed(connection: AsyncConnection) -> Failed:
+    counted = await connection.execute(
+        select(func.count(), func.count(event.c.next_attempt)).where(
+            event.c.state == EventState.FAILED.value
+        )
+    )
+    every, waiting = counted.one()
+    return Failed(waiting=waiting, parked=every - waiting)
 
 
 async def state_of(connection: AsyncConnection, event_id: str) -> EventState | None:
@@ -173,5 +226,6 @@ def _from_row(row: Row[Any]) -> StoredEvent:
         deliveries=row.deliveries,
         state=EventState(row.state),
         error=row.error,
+        attempts=row.attempts,
         body=row.body,
     )

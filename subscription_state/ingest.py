@@ -104,7 +104,9 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
         received = delivery.event
         await customers.lock(connection, _customer_ids([delivery]))
         await events.store(connection, received)
-        await events.settle(connection, received.event_id, EventState.FAILED, error=error)
+        # A delivery by Stripe begins our own tries anew.
+        now = received.receive_time
+        await events.fail(connection, received.event_id, error, attempts=0, now=now)
         await _touch(connection, received, await head.draw(connection), urgent=True)
         return Outcome.FAILED
 

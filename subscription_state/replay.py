@@ -39,7 +39,8 @@ async def note_failed(database: Database, known: StoredEvent, error: str, *, now
 
     async def work(connection: AsyncConnection) -> None:
         await _lock(connection, known)
-        await events.settle(connection, known.event_id, EventState.FAILED, error=error)
+        attempts = known.attempts + 1
+        await events.fail(connection, known.event_id, error, attempts=attempts, now=now)
         await _ask_instead(connection, known, now)
 
     await database.write(work)

@@ -262,3 +262,27 @@ async def test_pauses_double_and_have_an_end():
     for attempts in (0, 1, 5, 9, 10, 1000):
         longest = min(2.0**attempts, 600)
         assert longest / 2 <= pause_after(attempts).total_seconds() <= longest
+
+
+async def test_recurring_work_that_fails_holds_up_neither_customers_nor_other_work(
+    database, script, working, touch
+):
+    script.on("GET", SUBSCRIPTIONS, listed())
+    script.on("GET", PRODUCTS, listed())
+    _customers(script, "cus_1")
+    await touch("cus_1")
+    done = []
+
+    async def broken() -> None:
+        raise KeyError("broken")
+
+    async def sound() -> None:
+        done.append("sound")
+
+    async def all_done() -> bool:
+        return bool(done) and not await _waiting(database)
+
+    async with working(recurring={"broken": broken, "sound": sound}):
+        await _until(all_done)
+
+    assert "/v1/customers/cus_1" in script.paths()

@@ -85,7 +85,8 @@ async def test_a_fault_saves_nothing_and_is_noted(bound, monkeypatch):
 
     await replay.note_failed(bound, known, "KeyError", now=LATER)
 
-    assert await _known(bound) == replace(known, state=EventState.FAILED, error="KeyError")
+    noted = {"state": EventState.FAILED, "error": "KeyError", "attempts": 1}
+    assert await _known(bound) == replace(known, **noted)
     assert await steps.is_urgent(bound)
 
 
@@ -113,3 +114,39 @@ async def test_instead_of_a_products_event_without_a_body_the_catalogue_is_read(
     (after,) = await steps.rows(bound, catalog_mirror)
     assert state is None
     assert after.wanted_ticket > before.wanted_ticket
+
+
+async def _due(database, at):
+    async with database.read() as connection:
+        return [each.event_id for each in await events.due(connection, now=at, limit=9)]
+
+
+async def test_an_event_that_failed_is_due_after_a_pause_until_it_is_settled(bound):
+    await ingest.store_failed(bound, a_delivery(_created()), "KeyError")
+
+    assert await _due(bound, NOW + events.FIRST_PAUSE - SECOND) == []
+    assert await _due(bound, NOW + events.FIRST_PAUSE) == ["evt_1"]
+    await _replay(bound)
+    assert await _due(bound, LATER + 99 * DAY) == []
+
+
+async def test_an_event_is_parked_after_its_last_try_until_stripe_delivers_it_again(bound):
+    await ingest.store_failed(bound, a_delivery(_created()), "KeyError")
+    for _ in range(events.MOST_ATTEMPTS):
+        await replay.note_failed(bound, await _known(bound), "KeyError", now=LATER)
+
+    assert await _due(bound, LATER + 99 * DAY) == []
+    async with bound.read() as connection:
+        assert await events.count_failed(connection) == events.Failed(waiting=0, parked=1)
+
+    await ingest.store_failed(bound, a_delivery(_created()), "KeyError")
+    assert await _due(bound, NOW + events.FIRST_PAUSE) == ["evt_1"]
+
+
+async def test_an_event_that_was_erased_is_not_tried_again(bound):
+    await ingest.store_failed(bound, a_delivery(_created()), "KeyError")
+    await steps.verify(bound, account_id="acct_1")
+
+    await bound.write(lambda connection: erasure.erase_account(connection, "acct_1"))
+
+    assert await _due(bound, LATER + 99 * DAY) == []
