@@ -18,6 +18,7 @@ from billing_service.event_sweep import EventSweep
 from billing_service.mirror import Mirror
 from billing_service.oldest_sweep import OldestSweep
 from billing_service.portal import Portal
+from billing_service.retention import Retention
 from billing_service.servicer import BillingServicer
 from billing_service.session_status import SessionStatuses
 from billing_service.settings import ServiceSettings, split
@@ -33,8 +34,6 @@ class Parts:
 
     database: Database
     stripe: LiveStripe
-    verifier: Verifier
-    mirror: Mirror
     background: Background
     servicer: BillingServicer
     admin_servicer: AdminServicer
@@ -49,44 +48,58 @@ def compose(settings: ServiceSettings) -> Parts:
     database = Database.at(settings.database_url)
     stripe = open_stripe(settings)
     verifier = Verifier(database, stripe)
-    interval = timedelta(seconds=settings.catalog_interval_seconds)
-    by_itself = stripe.in_background()
-    mirror = Mirror(database, by_itself, interval=interval)
-    origins = AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode)
-    servicer = BillingServicer(
+    event_log = EventLog(database, verifier)
+    return Parts(
+        database=database,
+        stripe=stripe,
+        background=_background(settings, database, stripe.in_background(), event_log),
+        servicer=_servicer(settings, database, stripe, verifier),
+        admin_servicer=_admin_servicer(database, stripe, verifier, event_log),
+    )
+
+
+def _servicer(
+    settings: ServiceSettings, database: Database, stripe: LiveStripe, verifier: Verifier
+) -> BillingServicer:
+    return BillingServicer(
         database=database,
         checkout=Checkout(database, stripe, verifier),
         session_statuses=SessionStatuses(database, stripe, verifier),
         portal=Portal(database, stripe, default_return_url=settings.portal_return_url),
         checks=Checks(database, settings.policy),
-        origins=origins,
+        origins=AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode),
         publishable_key=settings.stripe_publishable_key,
     )
-    event_log = EventLog(database, verifier)
-    retries = EventRetries(database, event_log)
+
+
+def _admin_servicer(
+    database: Database, stripe: LiveStripe, verifier: Verifier, event_log: EventLog
+) -> AdminServicer:
     refresh = AccountRefresh(database, stripe, verifier)
-    admin_servicer = AdminServicer(
+    return AdminServicer(
         event_log=event_log,
         refresh=refresh,
         links=AccountLinks(database, stripe, refresh),
         erasure=Erasure(database),
     )
-    every = timedelta(seconds=settings.sweep_interval_seconds)
-    verifier_by_itself = Verifier(database, by_itself)
+
+
+def _background(
+    settings: ServiceSettings, database: Database, stripe: LiveStripe, event_log: EventLog
+) -> Background:
+    """Put together what goes on by itself; its calls to Stripe let those of callers go first."""
+    verifier = Verifier(database, stripe)
+    catalog_every = timedelta(seconds=settings.catalog_interval_seconds)
+    sweep_every = timedelta(seconds=settings.sweep_interval_seconds)
+    bodies_kept = timedelta(days=settings.event_retention_days)
     recurring = {
-        event_sweep.NAME: EventSweep(database, by_itself, interval=every).run_if_due,
-        oldest_sweep.NAME: OldestSweep(database, verifier_by_itself).run_if_due,
-        "event_retries": retries.run_if_due,
+        event_sweep.NAME: EventSweep(database, stripe, interval=sweep_every).run_if_due,
+        oldest_sweep.NAME: OldestSweep(database, verifier).run_if_due,
+        "event_retries": EventRetries(database, event_log).run_if_due,
+        "retention": Retention(database, bodies_kept=bodies_kept).run_if_due,
     }
-    return Parts(
-        database=database,
-        stripe=stripe,
-        verifier=verifier,
-        mirror=mirror,
-        background=Background(database, verifier_by_itself, mirror, recurring=recurring),
-        servicer=servicer,
-        admin_servicer=admin_servicer,
-    )
+    mirror = Mirror(database, stripe, interval=catalog_every)
+    return Background(database, verifier, mirror, recurring=recurring)
 
 
 def open_stripe(settings: ServiceSettings) -> LiveStripe:

@@ -19,6 +19,12 @@ DOUBLE_SUBSCRIPTIONS = Counter(
 FAILED_EVENTS = Gauge(
     "paidup_failed_events", "Events that could not be applied, by whether we gave up.", ["parked"]
 )
+RETENTION_DROPPED = Counter(
+    "paidup_retention_dropped", "What was not kept any longer, by what it was.", ["what"]
+)
+LAST_RETENTION = Gauge(
+    "paidup_last_retention_timestamp_seconds", "When what is old was last dropped."
+)
 UNKNOWN_STATUSES = Counter(
     "paidup_unknown_statuses", "Subscriptions read with a status that is not known here."
 )

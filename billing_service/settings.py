@@ -119,6 +119,12 @@ class ServiceSettings(StateSettings):
         ge=1,
         description="How often Stripe's list of events is searched for those that did not come.",
     )
+    event_retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="How many days the bodies of webhook events are kept. Their ids stay.",
+    )
     drain_seconds: float = Field(
         default=0,
         ge=0,
