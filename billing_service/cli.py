@@ -9,7 +9,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from billing_service import catalog_commands, doctor, server
+from billing_service import catalog_commands, doctor, server, sync_command
 from billing_service.catalog_file import CatalogInvalid
 from billing_service.errors import BillingError
 from billing_service.settings import ServiceSettings
@@ -70,6 +70,16 @@ def apply(
         ServiceSettings, lambda settings: catalog_commands.apply(settings, file, ask=not yes)
     )
     raise typer.Exit(0 if applied else 1)
+
+
+@app.command()
+def sync() -> None:
+    """Compare every customer with Stripe, and save what differs. Interrupted, it goes on.
+
+    Ends with 1 where some could not be compared.
+    """
+    whole = _run(ServiceSettings, sync_command.sync)
+    raise typer.Exit(0 if whole else 1)
 
 
 @app.command(name="doctor")

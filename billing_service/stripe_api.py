@@ -150,6 +150,10 @@ class LiveStripe:
             "list_invoices", self._client.v1.invoices, subscription=subscription_id, **filters
         )
 
+    def customers(self) -> AsyncIterator[Reading]:
+        """List all customers but deleted ones, page by page."""
+        return self._pages("list_customers", self._client.v1.customers, {})
+
     def events(self, since: datetime | None) -> AsyncIterator[Reading]:
         """List events, newest first and page by page; Stripe has those of 30 days."""
         created = {"created": {"gte": int(since.timestamp())}} if since else {}

@@ -69,7 +69,10 @@ def page() -> str:
         INTRODUCTION,
         "## Every process\n\n`python -m billing_service migrate` needs no others.\n",
         _settings(StateSettings, without=()),
-        "## `python -m billing_service`\n\n`serve`, `catalog apply` and `doctor` read these.\n",
+        (
+            "## `python -m billing_service`\n\n"
+            "`serve`, `catalog apply`, `sync` and `doctor` read these.\n"
+        ),
         _settings(ServiceSettings, without=state),
         "## `python -m webhook_gateway`\n",
         _settings(GatewaySettings, without=state),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import account, change, customer, touched
@@ -52,6 +52,22 @@ async def of_account(connection: AsyncConnection, account_id: str) -> Customer |
     found = await connection.execute(select(customer).where(customer.c.account_id == account_id))
     row = found.first()
     return None if row is None else _from_row(row)
+
+
+async def not_deleted(connection: AsyncConnection) -> list[str]:
+    found = await connection.execute(
+        select(customer.c.customer_id).where(customer.c.deleted.is_(False))
+    )
+    return list(found.scalars())
+
+
+async def count_linked(connection: AsyncConnection) -> tuple[int, int]:
+    """Count customers that belong to an account, and those that belong to none."""
+    counted = select(func.count(customer.c.account_id), func.count()).where(
+        customer.c.deleted.is_(False)
+    )
+    linked, all_ = (await connection.execute(counted.select_from(customer))).one()
+    return linked, all_ - linked
 
 
 async def longest_unverified(
