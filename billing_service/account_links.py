@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_service.account_refresh import AccountRefresh, Refreshed
-from billing_service.errors import CustomerLinked, NoSuchCustomer
+from billing_service.errors import CustomerLinked, CustomerNotFound
 from billing_service.leased import locked
 from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
@@ -34,7 +34,7 @@ class AccountLinks:
     async def link(self, account_id: str, customer_id: str) -> Refreshed:
         """Tie them to each other; a repetition, also after half of it, does what is left.
 
-        Raise `NoSuchCustomer`, or `CustomerLinked` where either is tied to another.
+        Raise `CustomerNotFound`, or `CustomerLinked` where either is tied to another.
         """
         # A checkout of the account would make a customer for it meanwhile.
         async with locked(self._database, f"checkout:{account_id}"):
@@ -53,9 +53,9 @@ class AccountLinks:
         except StripeRefused as refusal:
             if not refusal.is_missing:
                 raise
-            raise NoSuchCustomer(account_id, customer_id) from refusal
+            raise CustomerNotFound.at_stripe(account_id, customer_id) from refusal
         if raw.get("deleted"):
-            raise NoSuchCustomer(account_id, customer_id)
+            raise CustomerNotFound.at_stripe(account_id, customer_id)
         return account_of(raw)
 
     async def _link_here(self, account_id: str, customer_id: str) -> None:

@@ -6,8 +6,7 @@
     ├── InvalidToken             not a revision or page token of this service
     ├── PriceNotFound            Stripe knows no such price
     ├── SessionNotFound          no such Checkout Session of this account
-    ├── CustomerNotFound         the account has no Stripe customer yet
-    ├── NoSuchCustomer           Stripe knows no such customer
+    ├── CustomerNotFound         the account has no Stripe customer yet, or Stripe knows no such one
     ├── CustomerLinked           the customer or the account is tied to another
     ├── EventNotFound            no such event
     ├── AlreadySubscribed        the account pays for it already
@@ -120,15 +119,13 @@ class CustomerNotFound(BillingError):
     def __init__(self, account_id: str) -> None:
         super().__init__("The account has no Stripe customer yet.", account_id=account_id)
 
-
-class NoSuchCustomer(BillingError):
-    code = "NOT_FOUND"
-    reason = "ERROR_REASON_CUSTOMER_NOT_FOUND"
-
-    def __init__(self, account_id: str, customer_id: str) -> None:
-        super().__init__(
-            "Stripe knows no such customer.", account_id=account_id, customer_id=customer_id
-        )
+    @classmethod
+    def at_stripe(cls, account_id: str, customer_id: str) -> "CustomerNotFound":
+        """Make the error of a customer that was named, and that Stripe does not know."""
+        error = cls(account_id)
+        error.args = ("Stripe knows no such customer.",)
+        error.metadata["customer_id"] = customer_id
+        return error
 
 
 class CustomerLinked(BillingError):
