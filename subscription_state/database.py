@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import (
     DataError,
@@ -155,8 +154,7 @@ def _driver_errors() -> Iterator[None]:
         if not _is_outage(error):
             raise
         raise StateUnavailable("The database did not answer.") from error
-    except (PoolTimeout, OSError, asyncpg.PostgresError) as error:
-        # The last one is what a server answers that refuses to be connected to.
+    except (PoolTimeout, OSError) as error:
         raise StateUnavailable("The database did not answer.") from error
 
 

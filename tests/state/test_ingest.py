@@ -532,20 +532,18 @@ class TestDeliveries:
         assert row.deliveries == 8
 
     async def test_batches_that_overlap_crosswise_are_all_taken_in(self, bound: Database) -> None:
-        """Products have no customer whose lock would bring these in order."""
-        products = [
-            a_stripe_event(
-                "product.updated", {"id": f"prod_{n}", "object": "product"}, id=f"evt_{n}"
-            )
-            for n in range(6)
+        """Sessions that nobody paid have no customer whose lock would bring these in order."""
+        session = a_stripe_checkout_session(status="expired", customer=None)
+        expired = [
+            a_stripe_event("checkout.session.expired", session, id=f"evt_{n}") for n in range(6)
         ]
 
         outcomes = await asyncio.gather(
-            *(deliver(bound, *products[at:], *products[:at]) for at in range(6))
+            *(deliver(bound, *expired[at:], *expired[:at]) for at in range(6))
         )
 
         flat = [outcome for each in outcomes for outcome in each]
-        assert (flat.count(APPLIED), flat.count(DUPLICATE)) == (6, 30)
+        assert (flat.count(SKIPPED), flat.count(DUPLICATE)) == (6, 30)
 
     async def test_outcomes_are_in_the_order_of_the_deliveries(self, bound: Database) -> None:
         outcomes = await deliver(

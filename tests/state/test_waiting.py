@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import catalog, deployment, ends, head
+from subscription_state import catalog, customers, deployment, ends, head, touches
 from subscription_state.database import Database
 from subscription_state.ingest import Delivery, ingest
 from subscription_state.model import Status
@@ -77,6 +77,26 @@ def events(first: int) -> list[Delivery]:
     ]
     contents.append(a_stripe_event("product.updated", {"id": "prod_1"}, id="evt_p"))
     return [a_delivery(each) for each in contents[first:] + contents[:first]]
+
+
+async def test_the_clock_waits_for_a_verify_before_it_draws(counting: Counting) -> None:
+    touching: asyncio.Task[int] | None = None
+
+    async def verify(connection: AsyncConnection) -> None:
+        nonlocal touching
+        await customers.lock(connection, ["cus_3"])
+        await touches.clear(connection, "cus_3", up_to=1_000_000)
+        touch_ended = counting.write(lambda other: ends.touch_ended(other, NOW))
+        touching = touching or asyncio.create_task(touch_ended)
+        await asyncio.sleep(0.1)
+        await head.draw(connection)
+
+    await counting.write(lambda connection: ends.touch_ended(connection, NOW))
+    await counting.write(verify)
+
+    assert touching is not None
+    assert await touching == 4
+    assert counting.attempts == 3
 
 
 async def test_nobody_waits_in_a_circle(counting: Counting) -> None:
