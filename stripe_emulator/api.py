@@ -66,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     *subscription_items.ROUTES,
     *webhook_endpoints.ROUTES,
 )
+ENDPOINTS = frozenset(route.name for route in ROUTES)
 FORM = "application/x-www-form-urlencoded"
 log = logging.getLogger(__name__)
 
@@ -79,25 +80,38 @@ class Api:
             app.router.add_route(route.method, route.path, self._handler(route))
 
     def _handler(self, route: Route) -> Handler:
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             request_id = ids.new("req")
+
+            async def call() -> web.Response:
+                try:
+                    return await self._call(route, request, request_id)
+                except StripeError as error:
+                    return refusal(error, request_id)
+
             try:
-                return await self._call(route, request, request_id)
+                return await self._meet_faults(route, request, call)
             except StripeError as error:
                 return refusal(error, request_id)
 
         return handle
 
-    async def _call(self, route: Route, request: web.Request, request_id: str) -> web.Response:
+    async def _meet_faults(
+        self, route: Route, request: web.Request, call: Callable[[], Awaitable[web.Response]]
+    ) -> web.StreamResponse:
         _authenticate(request.headers.get("Authorization", ""))
         _check_version(request.headers.get("Stripe-Version", API_VERSION))
-        injected = self._injected_failure()
-        if injected is not None:
-            raise FaultAskedFor(injected)
+        knobs = self._emulator.faults.of(route.name)
+        if knobs.next > 0:
+            self._emulator.count_failure_down(route.name)
+            raise FaultAskedFor(knobs.status)
+        return await self._emulator.api_faults.meet(knobs, request, call)
+
+    async def _call(self, route: Route, request: web.Request, request_id: str) -> web.Response:
         given = await _form(request)
         key = request.headers.get("Idempotency-Key")
         if request.method != "POST" or key is None:
-            await self._delay()
+            await self._delay(route)
             reply = self._execute(route, request, given, Cause(request_id=request_id))
             return _response(reply)
         return await self._once(
@@ -114,7 +128,7 @@ class Api:
             headers = {"Idempotent-Replayed": "true", "Original-Request": known.request_id}
             return _response(replace(known, request_id=cause.request_id or ""), headers)
         try:
-            await self._delay()
+            await self._delay(route)
             reply = self._execute(route, request, given, cause)
         except BaseException:
             keys.abandon(key)
@@ -149,15 +163,8 @@ class Api:
         answer = self._emulator.perform(route.answer, params, *path.values(), cause=cause)
         return expansion.expand(self._emulator.world, answer, paths)
 
-    def _injected_failure(self) -> int | None:
-        faults = self._emulator.faults
-        if faults.api.next == 0:
-            return None
-        self._emulator.faults = replace(faults, api=replace(faults.api, next=faults.api.next - 1))
-        return faults.api.status
-
-    async def _delay(self) -> None:
-        seconds = self._emulator.faults.api.delay_seconds
+    async def _delay(self, route: Route) -> None:
+        seconds = self._emulator.faults.of(route.name).delay_seconds
         if seconds > 0:
             await asyncio.sleep(seconds)
 
@@ -222,6 +229,5 @@ def _response(reply: Reply, headers: dict[str, str] | None = None) -> web.Respon
 
 
 def refusal(error: StripeError, request_id: str) -> web.Response:
-    return _response(
-        Reply(status=error.status, body=orjson.dumps(error.body()), request_id=request_id)
-    )
+    reply = Reply(status=error.status, body=orjson.dumps(error.body()), request_id=request_id)
+    return _response(reply, dict(error.headers))

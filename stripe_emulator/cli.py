@@ -1,13 +1,18 @@
 import asyncio
 import errno
 import logging
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
+import orjson
 import typer
 from rich.console import Console
 
 from stripe_emulator import ids, server
+from stripe_emulator.api import ENDPOINTS
 from stripe_emulator.emulator import Emulator, Webhook
+from stripe_emulator.errors import InvalidRequest
+from stripe_emulator.faults import Faults, from_json
 from stripe_emulator.settings import Settings
 
 DEFAULT_LISTEN = "127.0.0.1:12111"
@@ -34,12 +39,16 @@ def main(
             help="Signing secret (whsec_…). Once for all webhooks, or once for each, in order."
         ),
     ] = None,
+    faults: Annotated[
+        str,
+        typer.Option(help="Fault knobs to begin with: a JSON object, or a file that holds one."),
+    ] = "{}",
 ) -> None:
     """Serve a local, stateful Stripe: API, Checkout, portal, webhooks and a clock to move."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     host, port = _address(listen)
     webhooks = _webhooks(webhook or [], webhook_secret or [])
-    emulator = Emulator(settings=Settings(), webhooks=webhooks)
+    emulator = Emulator(settings=Settings(), webhooks=webhooks, faults=_faults(faults))
     try:
         asyncio.run(server.serve(emulator, host, port))
     except OSError as error:
@@ -67,6 +76,21 @@ def _webhooks(urls: list[str], secrets: list[str]) -> tuple[Webhook, ...]:
     )
 
 
-def _refuse(reason: str) -> None:
+def _faults(given: str) -> Faults:
+    try:
+        text = given if given.lstrip().startswith("{") else Path(given).read_text("utf-8")
+        body = orjson.loads(text)
+        if not isinstance(body, dict):
+            _refuse("--faults takes a JSON object.")
+        return from_json(body, ENDPOINTS)
+    except OSError as error:
+        _refuse(f"--faults takes a JSON object, or a file that can be read ({error.strerror}).")
+    except ValueError as error:
+        _refuse(f"--faults holds no JSON: {error}")
+    except InvalidRequest as error:
+        _refuse(f"--faults: {error.message}")
+
+
+def _refuse(reason: str) -> NoReturn:
     complaints.print(reason)
     raise typer.Exit(code=2)

@@ -15,8 +15,10 @@ from stripe_emulator import (
     instruments,
     portal_actions,
     settings,
+    signing_secrets,
+    webhook_endpoints,
 )
-from stripe_emulator.api import refusal
+from stripe_emulator.api import ENDPOINTS, refusal
 from stripe_emulator.checkout_payment import Answers
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InvalidRequest, StripeError
@@ -51,6 +53,9 @@ class ControlSurface:
             ("POST", "/events/{event}/resend", self._resend),
             ("GET", "/faults", self._faults),
             ("PUT", "/faults", self._set_faults),
+            ("GET", "/faults/counts", self._fault_counts),
+            ("GET", "/requests", self._requests),
+            ("POST", "/webhook_endpoints/{endpoint}/roll", self._roll),
             ("GET", "/settings", self._settings),
             ("PUT", "/settings", self._set_settings),
             ("POST", "/reset", self._reset),
@@ -155,8 +160,27 @@ class ControlSurface:
         return faults.to_json(self._emulator.faults)
 
     async def _set_faults(self, _request: web.Request, body: Body) -> Body:
-        self._emulator.set_faults(faults.from_json(body))
+        self._emulator.set_faults(faults.from_json(body, ENDPOINTS))
         return faults.to_json(self._emulator.faults)
+
+    async def _fault_counts(self, _request: web.Request, _body: Body) -> Body:
+        return {name: self._emulator.fault_counts[name] for name in faults.COUNTED}
+
+    async def _requests(self, _request: web.Request, _body: Body) -> Body:
+        return self._emulator.requests.to_json()
+
+    async def _roll(self, request: web.Request, body: Body) -> Body:
+        overlap = _seconds(body, "overlap_seconds", signing_secrets.LONGEST_OVERLAP)
+        if overlap > signing_secrets.LONGEST_OVERLAP:
+            raise InvalidRequest(
+                "The old secret lives on for a day at most.", param="overlap_seconds"
+            )
+        return webhook_endpoints.roll(
+            self._emulator.world,
+            request.match_info["endpoint"],
+            _text(body, "secret") or signing_secrets.new(),
+            overlap,
+        )
 
     async def _settings(self, _request: web.Request, _body: Body) -> Body:
         return asdict(self._emulator.world.settings)

@@ -1,19 +1,22 @@
 """Sending events to webhook endpoints: signed, concurrently, again and again until taken."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
 import orjson
 
-from stripe_emulator import ids
+from stripe_emulator import ids, signing_secrets
 from stripe_emulator.faults import WebhookFaults
 from stripe_emulator.tables import StripeObject
+from stripe_emulator.webhook_faults import WebhookFaultDraws
 from stripe_emulator.world import World
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -22,6 +25,8 @@ LONGEST_WAIT = 5.0
 MOST_ATTEMPTS = 100
 CONCURRENT = 16
 SUCCESSES = range(200, 300)
+#: Nobody's; what it signs is refused everywhere.
+WRONG_SECRET = "whsec_of_nobody"  # noqa: S105 -- meant to be wrong
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +46,9 @@ class Delivery:
     id: str
     event: StripeObject
     endpoint: StripeObject
-    secrets: tuple[str, ...]
+    world: World
+    #: Whether this is an injected repetition.
+    repeats: bool = False
     #: One of pending, held, delivered, failed, dropped.
     state: str = "pending"
     attempts: list[Attempt] = field(default_factory=list)
@@ -54,6 +61,7 @@ class Delivery:
             "endpoint": self.endpoint["id"],
             "url": self.endpoint["url"],
             "state": self.state,
+            "repeats": self.repeats,
             "attempts": [
                 {"at": attempt.at, "status": attempt.status, "error": attempt.error}
                 for attempt in self.attempts
@@ -62,43 +70,60 @@ class Delivery:
 
 
 class Deliveries:
-    def __init__(self, faults: Callable[[], WebhookFaults]) -> None:
-        self._faults = faults
+    def __init__(self, counts: Counter[str]) -> None:
+        self._faults = WebhookFaults()
+        self._draws = WebhookFaultDraws(0, counts)
+        self._counts = counts
         self._log: list[Delivery] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT)
         self._idle = asyncio.Event()
         self._idle.set()
+        self._hurry = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
 
     def publish(self, world: World, event: StripeObject) -> None:
         """Send an event to every endpoint that wants it."""
         for endpoint in world.webhook_endpoints.where(status="enabled"):
             if _wants(endpoint, event["type"]):
-                self._enqueue(world, event, endpoint)
+                event["pending_webhooks"] += 1
+                self._enqueue(
+                    Delivery(id=ids.new("whd"), event=event, endpoint=endpoint, world=world)
+                )
 
-    def _enqueue(self, world: World, event: StripeObject, endpoint: StripeObject) -> None:
-        event["pending_webhooks"] += 1
-        delivery = Delivery(
-            id=ids.new("whd"),
-            event=event,
-            endpoint=endpoint,
-            secrets=world.signing_secrets[endpoint["id"]],
-        )
+    def _enqueue(self, delivery: Delivery) -> None:
         self._log.append(delivery)
+        fate = self._draws.fate(self._faults)
+        if fate.dropped:
+            self._drop(delivery)
+            return
         if not self._held_back(delivery):
-            self._start(delivery)
+            self._start(delivery, fate.wait_seconds)
+        if fate.repeated_after_seconds is not None:
+            self._repeat(delivery, fate.wait_seconds + fate.repeated_after_seconds)
+
+    def _repeat(self, delivery: Delivery, wait_seconds: float) -> None:
+        again = replace(delivery, id=ids.new("whd"), repeats=True, attempts=[])
+        self._log.append(again)
+        self._start(again, wait_seconds)
 
     def _held_back(self, delivery: Delivery) -> bool:
-        faults = self._faults()
-        if faults.blocked:
-            delivery.state = "dropped" if faults.drop else "held"
-        return faults.blocked
+        if not self._faults.blocked:
+            return False
+        if self._faults.drop:
+            self._drop(delivery)
+        else:
+            delivery.state = "held"
+        return True
 
-    def _start(self, delivery: Delivery) -> None:
+    def _drop(self, delivery: Delivery) -> None:
+        delivery.state = "dropped"
+        self._counts["dropped"] += 1
+
+    def _start(self, delivery: Delivery, wait_seconds: float = 0.0) -> None:
         delivery.state = "pending"
         self._idle.clear()
-        task = asyncio.get_running_loop().create_task(self._deliver(delivery))
+        task = asyncio.get_running_loop().create_task(self._deliver(delivery, wait_seconds))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -107,9 +132,11 @@ class Deliveries:
         if not self._tasks:
             self._idle.set()
 
-    def faults_changed(self) -> None:
-        """Let go of what was held back, one way or the other."""
-        faults = self._faults()
+    def set_faults(self, faults: WebhookFaults, draws: WebhookFaultDraws) -> None:
+        """Let go of what was held back, one way or the other, and of what was delayed."""
+        self._faults, self._draws = faults, draws
+        self._hurry.set()
+        self._hurry = asyncio.Event()
         if faults.blocked and not faults.drop:
             return
         for delivery in self._log:
@@ -118,7 +145,7 @@ class Deliveries:
 
     def _release(self, delivery: Delivery, *, drop: bool) -> None:
         if drop:
-            delivery.state = "dropped"
+            self._drop(delivery)
         else:
             self._start(delivery)
 
@@ -145,7 +172,8 @@ class Deliveries:
         if self._session is not None:
             await self._session.close()
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery, wait_seconds: float) -> None:
+        await self._wait(wait_seconds)
         wait = FIRST_WAIT
         for _ in range(MOST_ATTEMPTS):
             async with self._slots:
@@ -154,8 +182,7 @@ class Deliveries:
                 attempt = await self._attempt(delivery)
             delivery.attempts.append(attempt)
             if attempt.succeeded:
-                delivery.state = "delivered"
-                delivery.event["pending_webhooks"] -= 1
+                self._succeeded(delivery)
                 return
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
@@ -163,12 +190,35 @@ class Deliveries:
                 break
         delivery.state = "failed"
 
+    async def _wait(self, seconds: float) -> None:
+        if seconds == 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
+
+    def _succeeded(self, delivery: Delivery) -> None:
+        delivery.state = "delivered"
+        self._counts["delivered"] += 1
+        if not delivery.repeats:
+            delivery.event["pending_webhooks"] -= 1
+
+    def _payload(self, event: StripeObject) -> bytes:
+        if self._faults.api_version:
+            event = {**event, "api_version": self._faults.api_version}
+        return orjson.dumps(event)
+
+    def _secrets(self, delivery: Delivery) -> tuple[str, ...]:
+        if self._faults.wrong_secret:
+            self._counts["wrongly_signed"] += 1
+            return (WRONG_SECRET,)
+        return signing_secrets.valid(delivery.world.signing_secrets[delivery.endpoint["id"]])
+
     async def _attempt(self, delivery: Delivery) -> Attempt:
-        body = orjson.dumps(delivery.event)
+        body = self._payload(delivery.event)
         at = time.time()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature(body, delivery.secrets, int(at)),
+            "Stripe-Signature": signature(body, self._secrets(delivery), int(at)),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:

@@ -1,16 +1,23 @@
 """The running emulator: a world that can be replaced, and what outlives it."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from stripe_emulator import due, portal, webhook_endpoints
+from stripe_emulator.api_faults import ApiFaultDraws
 from stripe_emulator.delivery import Deliveries
+from stripe_emulator.errors import TOO_MANY_REQUESTS
 from stripe_emulator.events import BY_ITSELF, Cause
 from stripe_emulator.faults import Faults
 from stripe_emulator.idempotency import IdempotencyKeys
+from stripe_emulator.request_log import RequestLog
 from stripe_emulator.routing import Answer
 from stripe_emulator.settings import Settings
 from stripe_emulator.tables import StripeObject
+from stripe_emulator.webhook_faults import WebhookFaultDraws
 from stripe_emulator.world import World
+
+NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,15 +29,26 @@ class Webhook:
 
 
 class Emulator:
-    def __init__(self, *, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
-        self.faults = Faults()
-        self.deliveries = Deliveries(lambda: self.faults.webhooks)
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        webhooks: tuple[Webhook, ...],
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        self.fault_counts: Counter[str] = Counter()
+        self.requests = RequestLog()
+        self.deliveries = Deliveries(self.fault_counts)
         self._first_settings = settings
+        self._first_faults = faults
         self._webhooks = webhooks
         self._base_url = ""
         self._begin()
 
     def _begin(self) -> None:
+        self.fault_counts.clear()
+        self.requests.clear()
+        self.set_faults(self._first_faults)
         self.keys = IdempotencyKeys()
         self.world = World(
             base_url=self._base_url, settings=self._first_settings, publish=self._publish
@@ -40,6 +58,8 @@ class Emulator:
             webhook_endpoints.register(self.world, webhook.url, webhook.secrets, {})
 
     def _publish(self, event: StripeObject) -> None:
+        if self.faults.webhooks.same_second:
+            event["created"] = self._webhook_faults.second(event["created"])
         self.deliveries.publish(self.world, event)
 
     def listening_at(self, base_url: str) -> None:
@@ -47,11 +67,17 @@ class Emulator:
 
     def set_faults(self, faults: Faults) -> None:
         self.faults = faults
-        self.deliveries.faults_changed()
+        self.api_faults = ApiFaultDraws(faults.seed, self.fault_counts)
+        self._webhook_faults = WebhookFaultDraws(faults.seed, self.fault_counts)
+        self.deliveries.set_faults(faults.webhooks, self._webhook_faults)
+
+    def count_failure_down(self, route: str) -> None:
+        limited = self.faults.of(route).status == TOO_MANY_REQUESTS
+        self.fault_counts["rate_limited" if limited else "failed"] += 1
+        self.faults = self.faults.with_one_failure_less(route)
 
     async def reset(self) -> None:
         await self.deliveries.forget()
-        self.faults = Faults()
         self._begin()
 
     def perform(self, answer: Answer, *arguments: object, cause: Cause = BY_ITSELF) -> StripeObject:

@@ -10,6 +10,7 @@ TOO_MANY_REQUESTS = 429
 class StripeError(Exception):
     status: int = 400
     type: str = "invalid_request_error"
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -61,6 +62,8 @@ class FaultAskedFor(StripeError):
         self.status = status
         if status == TOO_MANY_REQUESTS:
             self.type, self.code = "invalid_request_error", "rate_limit"
+            # Stripe names the limit, and sends no Retry-After.
+            self.headers = {"Stripe-Rate-Limited-Reason": "global-rate"}
 
 
 class UnsupportedByEmulator(InvalidRequest):

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,10 +22,19 @@ class Route:
     #: Parameters that Stripe knows and that would change the outcome in ways we do not follow.
     unsupported: frozenset[str] = frozenset()
 
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
     def refuse_unsupported(self, params: Params) -> None:
         for name in sorted(self.unsupported & params.keys()):
             if params[name] not in ASKS_FOR_NOTHING:
                 raise UnsupportedByEmulator(name)
+
+
+def placeholders_aside(name: str) -> str:
+    """Make `GET /v1/prices/{id}` and `GET /v1/prices/{price}` the same."""
+    return re.sub(r"\{[^{}/]*\}", "{}", name)
 
 
 def get(path: str, answer: Answer, accepts: type | None = None) -> Route:

@@ -12,6 +12,7 @@ from stripe_emulator.api import Api, Handler, refusal
 from stripe_emulator.control import ControlSurface
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InternalError, MethodNotAllowed, UnrecognizedUrl
+from stripe_emulator.request_log import logging_to
 
 LARGEST_BODY = 1024 * 1024
 #: How late something due in real time may be noticed, when nobody asks before.
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def application(emulator: Emulator) -> web.Application:
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_speak_like_stripe])
+    app = web.Application(
+        client_max_size=LARGEST_BODY,
+        middlewares=[logging_to(emulator.requests), _speak_like_stripe],
+    )
     Api(emulator).add_to(app)
     ControlSurface(emulator).add_to(app)
 

@@ -1,12 +1,13 @@
 from stripe import params as accepted
 
-from stripe_emulator import ids
+from stripe_emulator import ids, signing_secrets
 from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.events import API_VERSION
 from stripe_emulator.pagination import page
 from stripe_emulator.parameters import Params
 from stripe_emulator.routing import delete, get, post
+from stripe_emulator.signing_secrets import SigningSecret
 from stripe_emulator.tables import StripeObject, deleted
 from stripe_emulator.world import World
 
@@ -29,7 +30,7 @@ def register(world: World, url: str, secrets: tuple[str, ...], params: Params) -
             **picked(params, "description"),
         }
     )
-    world.signing_secrets[endpoint["id"]] = secrets
+    world.signing_secrets[endpoint["id"]] = tuple(SigningSecret(value=one) for one in secrets)
     return endpoint
 
 
@@ -37,7 +38,7 @@ def create(world: World, params: Params) -> StripeObject:
     _check_url(params["url"])
     if params.get("api_version", API_VERSION) != API_VERSION:
         raise InvalidRequest(f"The emulator speaks {API_VERSION} only.", param="api_version")
-    secret = ids.new("whsec").replace("whsec_", "whsec_emulator", 1)
+    secret = signing_secrets.new()
     endpoint = register(world, params["url"], (secret,), params)
     # The secret is shown this once.
     return {**endpoint, "secret": secret}
@@ -71,6 +72,14 @@ def remove(world: World, _params: Params, endpoint: str) -> StripeObject:
     row["status"] = "disabled"
     world.webhook_endpoints.remove(endpoint)
     return deleted(row)
+
+
+def roll(world: World, endpoint: str, secret: str, overlap_seconds: float) -> StripeObject:
+    """Do what an owner does in the Dashboard: replace the secret, the old one living on a while."""
+    world.webhook_endpoints.retrieve(endpoint)
+    known = world.signing_secrets[endpoint]
+    world.signing_secrets[endpoint] = signing_secrets.rolled(known, secret, overlap_seconds)
+    return {"id": endpoint, "secret": secret}
 
 
 ROUTES = (

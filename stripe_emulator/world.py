@@ -7,6 +7,7 @@ from stripe_emulator.instruments import Card
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.orders import Purchase
 from stripe_emulator.settings import Settings
+from stripe_emulator.signing_secrets import SigningSecret
 from stripe_emulator.tables import StripeObject, Table
 
 
@@ -59,7 +60,7 @@ class World(Tables):
         # What Stripe keeps to itself, by the id of the object that it belongs to.
         self.cards: dict[str, Card] = {}
         self.purchases: dict[str, Purchase] = {}
-        self.signing_secrets: dict[str, tuple[str, ...]] = {}
+        self.signing_secrets: dict[str, tuple[SigningSecret, ...]] = {}
         self.granted_features: dict[str, tuple[str, ...]] = {}
         #: Active entitlements by customer, then by feature.
         self.entitlements: dict[str, dict[str, StripeObject]] = {}

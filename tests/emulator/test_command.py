@@ -1,8 +1,11 @@
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -58,6 +61,10 @@ def test_a_busy_port_is_named_with_the_way_out() -> None:
         ("--listen", "127.0.0.1:99999"),
         ("--webhook", "http://a", "--webhook", "http://b", "--webhook", "http://c",
          "--webhook-secret", "x", "--webhook-secret", "y"),
+        ("--faults", "{"),
+        ("--faults", '{"weather": {}}'),
+        ("--faults", '{"api": {"failing": 2}}'),
+        ("--faults", "/nowhere/faults.json"),
     ],
 )  # fmt: skip
 def test_impossible_arguments_are_explained(arguments: tuple[str, ...]) -> None:
@@ -72,5 +79,23 @@ def test_help_names_the_options() -> None:
     result = _run("--help")
 
     assert result.returncode == 0
-    for option in ("--listen", "--webhook", "--webhook-secret"):
+    for option in ("--faults", "--listen", "--webhook", "--webhook-secret"):
         assert option in result.stdout
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_faults_can_be_there_from_the_start(as_file: bool, tmp_path: Path) -> None:  # noqa: FBT001 -- pytest's
+    given = '{"seed": 7, "api": {"failing": 1}}'
+    if as_file:
+        (tmp_path / "faults.json").write_text(given)
+        given = str(tmp_path / "faults.json")
+    command = [*COMMAND, "--listen", "127.0.0.1:0", "--faults", given]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        urlopen(Request(f"{url}/_emulator/reset", method="POST"), timeout=10)
+        with urlopen(f"{url}/_emulator/faults", timeout=10) as answer:
+            faults = json.load(answer)
+        process.terminate()
+
+    assert (faults["seed"], faults["api"]["failing"]) == (7, 1)
