@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs stripe_emulator subscription_state webhook_gateway clients/python tests
+CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python tests
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
@@ -12,7 +12,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 IMAGE  ?= paidup:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto proto-check lock bench image clean
+.PHONY: help setup demo test check proto proto-check lock bench soak image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lock: setup ## Lock the dependencies anew, with hashes
 
 bench: setup ## Measure checks, each beside a bare echo in the same run
 	$(BIN)/python -m bench
+
+soak: setup ## Run a deployment under every fault at once (MINUTES=15, WRITE=1: into docs/reliability.md)
+	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WRITE),--write)
 
 image: ## Build the container image (IMAGE=name:tag)
 	docker build --tag $(IMAGE) .

@@ -8,6 +8,10 @@ Json = dict[str, Any]
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
+class Refused(RuntimeError):
+    """The emulator refused; the text has its answer."""
+
+
 class Emulator:
     """A customer, a clock and a network, all at the emulator's address."""
 
@@ -39,6 +43,10 @@ class Emulator:
     async def faults(self, faults: Json) -> Json:
         return await self._json("PUT", "/_emulator/faults", faults)
 
+    async def fault_counts(self) -> Json:
+        """Tell how many faults of each kind there have been."""
+        return await self._json("GET", "/_emulator/faults/counts", None)
+
     async def deliveries(self) -> Json:
         return await self._json("GET", "/_emulator/deliveries", None)
 
@@ -50,5 +58,5 @@ class Emulator:
             answer: Json = await response.json()
             if not response.ok:
                 message = f"{method} {path}: {response.status} {answer}"
-                raise RuntimeError(message)
+                raise Refused(message)
             return answer

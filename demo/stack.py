@@ -63,8 +63,8 @@ class Stack:
         # The emulator must know where to deliver before the gateway is there.
         self.addresses = replace(
             self.addresses,
-            gateway=_settled(self.addresses.gateway),
-            metrics=_settled(self.addresses.metrics),
+            gateway=settled(self.addresses.gateway),
+            metrics=settled(self.addresses.metrics),
         )
         self.emulator_process = await self._run_emulator()
         self.emulator = Emulator(self.emulator_process.address)
@@ -120,7 +120,7 @@ class Stack:
                 raise process.failure()
 
 
-def _settled(address: str) -> str:
+def settled(address: str) -> str:
     """Turn port 0 into a free port's number."""
     host, _, port = address.rpartition(":")
     if port != ANY_PORT:
