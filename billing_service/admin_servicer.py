@@ -1,15 +1,28 @@
 """The contract's `AdminService`: each method translates in, asks, and translates out."""
 
+from datetime import UTC, datetime
+
 from billing_service import page_tokens, validation
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
-from billing_service.servicer import Context, not_offered
-from billing_service.to_proto import event_to_proto, subscription_to_proto
+from billing_service.explanations import Explanations
+from billing_service.grants import Grants, Wish
+from billing_service.servicer import Context
+from billing_service.to_proto import (
+    entitlement_to_proto,
+    event_to_proto,
+    grant_to_proto,
+    subscription_to_proto,
+)
 from paidup.v1 import admin_service_pb2 as pb
 from paidup.v1 import admin_service_pb2_grpc
+from subscription_state.entitlements import Subject
 from subscription_state.events import EventFilter, EventState
+
+#: Until callers prove who they are.
+UNKNOWN_CALLER = "unauthenticated"
 
 _STATES = {
     pb.EVENT_STATE_UNSPECIFIED: None,
@@ -30,11 +43,15 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         refresh: AccountRefresh,
         links: AccountLinks,
         erasure: Erasure,
+        explanations: Explanations,
+        grants: Grants,
     ) -> None:
         self._event_log = event_log
         self._refresh = refresh
         self._links = links
         self._erasure = erasure
+        self._explanations = explanations
+        self._grants = grants
 
     async def ListEvents(
         self, request: pb.ListEventsRequest, _context: Context
@@ -85,7 +102,59 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         erased = await self._erasure.erase(request.account_id)
         return pb.EraseAccountResponse(erased_events=erased)
 
-    ExplainEntitlement = not_offered
-    CreateGrant = not_offered
-    RevokeGrant = not_offered
-    ListGrants = not_offered
+    async def ExplainEntitlement(
+        self, request: pb.ExplainEntitlementRequest, _context: Context
+    ) -> pb.ExplainEntitlementResponse:
+        validation.explain_request(request)
+        subject = Subject(feature=request.feature, product_id=request.product_id)
+        explanation = await self._explanations.explain(request.account_id, subject)
+        return pb.ExplainEntitlementResponse(
+            entitlement=entitlement_to_proto(request.account_id, subject, explanation.decision),
+            explanation=explanation.sentences,
+            subscriptions=[subscription_to_proto(each) for each in explanation.subscriptions],
+            grants=[grant_to_proto(each) for each in explanation.grants],
+            events=[event_to_proto(each) for each in explanation.events],
+        )
+
+    async def CreateGrant(
+        self, request: pb.CreateGrantRequest, _context: Context
+    ) -> pb.CreateGrantResponse:
+        validation.create_grant_request(request, now=datetime.now(UTC))
+        granted = await self._grants.create(_wish(request), creator=UNKNOWN_CALLER)
+        return pb.CreateGrantResponse(
+            grant=grant_to_proto(granted.grant), revision=str(granted.revision)
+        )
+
+    async def RevokeGrant(
+        self, request: pb.RevokeGrantRequest, _context: Context
+    ) -> pb.RevokeGrantResponse:
+        validation.revoke_grant_request(request)
+        revoked = await self._grants.revoke(request.grant_id)
+        return pb.RevokeGrantResponse(
+            grant=grant_to_proto(revoked.grant), revision=str(revoked.revision)
+        )
+
+    async def ListGrants(
+        self, request: pb.ListGrantsRequest, _context: Context
+    ) -> pb.ListGrantsResponse:
+        validation.account_page_request(request)
+        page = await self._grants.list_page(
+            request.account_id,
+            size=page_tokens.page_size(request.page_size),
+            token=request.page_token,
+        )
+        return pb.ListGrantsResponse(
+            grants=[grant_to_proto(each) for each in page.grants],
+            next_page_token=page.next_page_token,
+        )
+
+
+def _wish(request: pb.CreateGrantRequest) -> Wish:
+    expires = request.HasField("expire_time")
+    return Wish(
+        account_id=request.account_id,
+        feature=request.feature,
+        expire_time=request.expire_time.ToDatetime(UTC) if expires else None,
+        note=request.note,
+        request_id=request.request_id,
+    )

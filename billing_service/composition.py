@@ -15,6 +15,8 @@ from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
 from billing_service.event_retries import EventRetries
 from billing_service.event_sweep import EventSweep
+from billing_service.explanations import Explanations
+from billing_service.grants import Grants
 from billing_service.mirror import Mirror
 from billing_service.oldest_sweep import OldestSweep
 from billing_service.portal import Portal
@@ -54,7 +56,7 @@ def compose(settings: ServiceSettings) -> Parts:
         stripe=stripe,
         background=_background(settings, database, stripe.in_background(), event_log),
         servicer=_servicer(settings, database, stripe, verifier),
-        admin_servicer=_admin_servicer(database, stripe, verifier, event_log),
+        admin_servicer=_admin_servicer(settings, database, stripe, verifier, event_log),
     )
 
 
@@ -73,7 +75,11 @@ def _servicer(
 
 
 def _admin_servicer(
-    database: Database, stripe: LiveStripe, verifier: Verifier, event_log: EventLog
+    settings: ServiceSettings,
+    database: Database,
+    stripe: LiveStripe,
+    verifier: Verifier,
+    event_log: EventLog,
 ) -> AdminServicer:
     refresh = AccountRefresh(database, stripe, verifier)
     return AdminServicer(
@@ -81,6 +87,8 @@ def _admin_servicer(
         refresh=refresh,
         links=AccountLinks(database, stripe, refresh),
         erasure=Erasure(database),
+        explanations=Explanations(database, settings.policy),
+        grants=Grants(database),
     )
 
 

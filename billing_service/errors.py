@@ -9,6 +9,7 @@
     ├── CustomerNotFound         the account has no Stripe customer yet, or Stripe knows no such one
     ├── CustomerLinked           the customer or the account is tied to another
     ├── EventNotFound            no such event
+    ├── GrantNotFound            no such grant
     ├── AlreadySubscribed        the account pays for it already
     ├── SubscriptionAmbiguous    several live subscriptions: name one
     ├── RequestIdReused          the request id was used with other parameters
@@ -146,6 +147,14 @@ class EventNotFound(BillingError):
 
     def __init__(self, event_id: str) -> None:
         super().__init__("No such event is stored.", event_id=event_id)
+
+
+class GrantNotFound(BillingError):
+    code = "NOT_FOUND"
+    reason = "ERROR_REASON_GRANT_NOT_FOUND"
+
+    def __init__(self, grant_id: str) -> None:
+        super().__init__("There is no such grant.", grant_id=grant_id)
 
 
 class AlreadySubscribed(BillingError):

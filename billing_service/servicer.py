@@ -119,7 +119,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, _context: Context
     ) -> pb.ListSubscriptionsResponse:
-        validation.list_subscriptions_request(request)
+        validation.account_page_request(request)
         page = await subscription_lists.list_page(
             self._database,
             request.account_id,

@@ -8,7 +8,7 @@ from paidup.v1 import admin_service_pb2, entitlement_pb2, subscription_pb2
 from paidup.v1 import billing_service_pb2 as pb
 from subscription_state.entitlements import Decision, Subject
 from subscription_state.events import StoredEvent
-from subscription_state.model import Item, Status, StoredSubscription
+from subscription_state.model import Grant, Item, Status, StoredSubscription
 
 _SESSION_STATUSES = {
     "open": pb.SESSION_STATUS_OPEN,
@@ -82,6 +82,19 @@ def event_to_proto(event: StoredEvent) -> admin_service_pb2.Event:
         state=f"EVENT_STATE_{event.state.name}",
         deliveries=event.deliveries,
         error=event.error or "",
+    )
+
+
+def grant_to_proto(grant: Grant) -> admin_service_pb2.Grant:
+    return admin_service_pb2.Grant(
+        grant_id=grant.grant_id,
+        account_id=grant.account_id,
+        feature=grant.feature,
+        expire_time=time_to_proto(grant.expire_time),
+        note=grant.note,
+        creator=grant.creator,
+        create_time=time_to_proto(grant.create_time),
+        revoke_time=time_to_proto(grant.revoke_time),
     )
 
 

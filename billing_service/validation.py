@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing_service.errors import InvalidRequest, UrlNotAllowed, Violation
 from billing_service.urls import MAX_URL, AllowedOrigins
@@ -17,6 +19,7 @@ MAX_TRIAL_DAYS = 730
 MAX_EMAIL = 512
 MAX_LOOKUP_KEY = 200
 MAX_CUSTOM_TEXT = 1200
+MAX_NOTE = 1000
 #: Stripe's limits of metadata, less the entry that is ours.
 MAX_METADATA = 49
 MAX_METADATA_KEY = 40
@@ -167,17 +170,56 @@ def portal_request(request: pb.CreatePortalSessionRequest, origins: AllowedOrigi
 def check_request(request: pb.CheckEntitlementRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
-    subject = request.WhichOneof("subject")
-    if subject is None:
-        found.add("subject", "A feature or a product is required.")
-    else:
-        found.text(subject, getattr(request, subject), longest=MAX_ID, required=True)
+    _subject(request, found)
     if request.HasField("consistency") and not request.consistency.WhichOneof("requirement"):
         found.add("consistency.requirement", "Is required.")
     found.raise_any()
 
 
-def list_subscriptions_request(request: pb.ListSubscriptionsRequest) -> None:
+def _subject(
+    request: pb.CheckEntitlementRequest | admin.ExplainEntitlementRequest, found: Violations
+) -> None:
+    subject = request.WhichOneof("subject")
+    if subject is None:
+        found.add("subject", "A feature or a product is required.")
+    else:
+        found.text(subject, getattr(request, subject), longest=MAX_ID, required=True)
+
+
+def explain_request(request: admin.ExplainEntitlementRequest) -> None:
+    found = Violations()
+    account_id(request.account_id, found)
+    _subject(request, found)
+    found.raise_any()
+
+
+def create_grant_request(request: admin.CreateGrantRequest, *, now: datetime) -> None:
+    found = Violations()
+    account_id(request.account_id, found)
+    found.text("feature", request.feature, longest=MAX_LOOKUP_KEY, required=True)
+    found.text("note", request.note, longest=MAX_NOTE, required=True)
+    found.text("request_id", request.request_id, longest=36, rule=_UUID)
+    if request.HasField("expire_time"):
+        _later("expire_time", request.expire_time, now, found)
+    found.raise_any()
+
+
+def _later(field: str, stamp: Timestamp, now: datetime, found: Violations) -> None:
+    try:
+        moment = stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        found.add(field, "Is no time.")
+        return
+    found.check(field, moment > now, "Must be in the future.")
+
+
+def revoke_grant_request(request: admin.RevokeGrantRequest) -> None:
+    found = Violations()
+    found.text("grant_id", request.grant_id, longest=MAX_ID, required=True)
+    found.raise_any()
+
+
+def account_page_request(request: pb.ListSubscriptionsRequest | admin.ListGrantsRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
     found.check("page_size", request.page_size >= 0, "Must not be negative.")

@@ -1,10 +1,11 @@
-"""Erase what people told Stripe: the bodies of events. All else holds ids, states and times."""
+"""Erase what tells of people: the bodies of events, and notes. All else holds ids and times."""
 
 import json
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from subscription_state import grants
 from subscription_state.tables import customer, event
 
 
@@ -30,6 +31,7 @@ async def erase_account(connection: AsyncConnection, account_id: str) -> int:
         # Without its content there is nothing to try again.
         .values(body=None, next_attempt=None)
     )
+    await grants.forget_notes(connection, account_id)
     return erased.rowcount
 
 

@@ -31,6 +31,19 @@ class Administration:
     async def erase_account(self, account_id: str) -> int:
         return (await self._call("EraseAccount", {"account_id": account_id})).erased_events
 
+    async def explain(self, account_id: str, **subject: str) -> pb.ExplainEntitlementResponse:
+        return await self._call("ExplainEntitlement", {"account_id": account_id, **subject})
+
+    async def grant(self, account_id: str, feature: str, **more: Any) -> pb.CreateGrantResponse:
+        fields = {"account_id": account_id, "feature": feature, "note": "a favour", **more}
+        return await self._call("CreateGrant", fields)
+
+    async def revoke(self, grant_id: str) -> pb.RevokeGrantResponse:
+        return await self._call("RevokeGrant", {"grant_id": grant_id})
+
+    async def list_grants(self, account_id: str, **fields: Any) -> pb.ListGrantsResponse:
+        return await self._call("ListGrants", {"account_id": account_id, **fields})
+
     async def _call(self, method: str, fields: dict[str, Any]) -> Any:
         request = getattr(pb, f"{method}Request")(**fields)
         try:

@@ -5,12 +5,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import paidup
-from paidup.v1 import admin_service_pb2 as admin
+from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1 import (
-    admin_service_pb2_grpc,
     billing_service_pb2_grpc,
 )
-from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1 import error_reason_pb2 as reasons
 from subscription_state.revision import Revision
 from tests.service.shop import reason_of
@@ -124,16 +122,11 @@ async def test_a_page_token_of_another_account_is_refused(shop, client, account)
 
 async def test_what_is_not_offered_yet_says_so(channel):
     billing = billing_service_pb2_grpc.BillingServiceStub(channel)
-    administration = admin_service_pb2_grpc.AdminServiceStub(channel)
 
     calls = [
         billing.BatchCheckEntitlements(pb.BatchCheckEntitlementsRequest(), timeout=5),
         billing.ListEntitlements(pb.ListEntitlementsRequest(), timeout=5),
         billing.WatchEntitlements(pb.WatchEntitlementsRequest(), timeout=5),
-        administration.ExplainEntitlement(admin.ExplainEntitlementRequest(), timeout=5),
-        administration.CreateGrant(admin.CreateGrantRequest(), timeout=5),
-        administration.RevokeGrant(admin.RevokeGrantRequest(), timeout=5),
-        administration.ListGrants(admin.ListGrantsRequest(), timeout=5),
     ]
 
     assert {await call.code() for call in calls} == {StatusCode.UNIMPLEMENTED}

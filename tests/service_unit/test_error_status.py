@@ -28,6 +28,7 @@ CASES = [
     ),
     (errors.CustomerLinked("a", "cus_1"), "ALREADY_EXISTS", {"account_id", "customer_id"}, False),
     (errors.EventNotFound("evt_1"), "NOT_FOUND", {"event_id"}, False),
+    (errors.GrantNotFound("grant_1"), "NOT_FOUND", {"grant_id"}, False),
     (
         errors.AlreadySubscribed(subscription_id="sub_1", product_id="prod_1"),
         "FAILED_PRECONDITION",
@@ -61,6 +62,7 @@ OFFERED = {
     "OVERLOADED",
     "CUSTOMER_LINKED",
     "EVENT_NOT_FOUND",
+    "GRANT_NOT_FOUND",
 }
 
 

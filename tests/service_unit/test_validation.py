@@ -245,6 +245,6 @@ def test_the_rules_of_list_subscriptions(given, fields):
     request = pb.ListSubscriptionsRequest(**{"account_id": "a"} | given)
 
     if fields:
-        assert _fields_refused(validation.list_subscriptions_request, request) == fields
+        assert _fields_refused(validation.account_page_request, request) == fields
     else:
-        assert validation.list_subscriptions_request(request) is None
+        assert validation.account_page_request(request) is None

@@ -91,7 +91,7 @@ async def test_grants_come_whole_also_those_that_have_ended(database: Database) 
     ended = a_grant(grant_id="grant_0", expire_time=NOW, revoke_time=NOW - DAY)
     await add_grants(database, a_grant(), ended)
 
-    assert (await snapshot(database)).account.grants == (ended, a_grant())
+    assert (await snapshot(database)).account.grants == (a_grant(), ended)
 
 
 async def test_a_deleted_customer_is_told(database: Database) -> None:

@@ -1,11 +1,13 @@
 """Erasing takes the bodies of one account's events, and nothing else."""
 
+from functools import partial
+
 import pytest
 
-from subscription_state import erasure
+from subscription_state import erasure, grants
 from subscription_state.ingest import Outcome
-from subscription_state.tables import event
-from tests.builders import a_stripe_customer, a_stripe_event, a_stripe_subscription
+from subscription_state.tables import event, grant
+from tests.builders import a_grant, a_stripe_customer, a_stripe_event, a_stripe_subscription
 from tests.state import steps
 
 
@@ -81,3 +83,14 @@ async def test_an_account_named_in_any_letters_is_found(bound):
     assert (await steps.customer(bound, "cus_2")).account_id is None
 
     assert await _erase(bound, 'Zoë "Z"') == 2
+
+
+async def test_notes_of_grants_are_erased_and_the_grants_stay(bound):
+    for account_id in ("acct_1", "acct_2"):
+        given = a_grant(grant_id=account_id, account_id=account_id, note="for Ada Lovelace")
+        await bound.write(partial(grants.create, given=given))
+
+    await _erase(bound, "acct_1")
+
+    notes = {row.grant_id: row.note for row in await steps.rows(bound, grant)}
+    assert notes == {"acct_1": "", "acct_2": "for Ada Lovelace"}
