@@ -57,9 +57,12 @@ class Background:
         *,
         recurring: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """Build it; `pause` may end before its seconds do, where something changed."""
         self._database = database
         self._verifier = verifier
+        self._pause = pause
         #: By name: what is asked again and again, and knows itself when it is due.
         self._recurring = {_MIRROR: mirror.refresh_if_due, **(recurring or {})}
         self._now = now
@@ -75,7 +78,7 @@ class Background:
         try:
             while True:
                 await self._guarded("round", self._round)
-                await asyncio.sleep(POLL)
+                await self._pause(POLL)
         finally:
             await asyncio.shield(self._stop())
 

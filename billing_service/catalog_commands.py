@@ -44,7 +44,7 @@ async def apply(settings: ServiceSettings, file: Path, *, ask: bool) -> bool:
 
 async def _refresh_mirror(settings: ServiceSettings, stripe: LiveStripe, console: Console) -> None:
     """Let checks see the change at once; a running service would see it at its next read."""
-    database = Database.at(settings.database_url)
+    database = Database.at(settings.database_url, settings.connections)
     try:
         await migrate.check(database)
         # Another account's catalogue must not replace the one that checks rest on.

@@ -49,7 +49,7 @@ def migrate_() -> None:
 
 
 async def _migrate(settings: StateSettings) -> str:
-    database = Database.at(settings.database_url)
+    database = Database.at(settings.database_url, settings.connections)
     try:
         return await migrate.upgrade(database)
     finally:

@@ -28,6 +28,15 @@ from billing_service.stripe_api import LiveStripe
 from billing_service.urls import AllowedOrigins
 from billing_service.verifier import Verifier
 from subscription_state.database import Database
+from subscription_state.wakeups import Announcer, Listener
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hints:
+    """What replicas tell each other beside the database."""
+
+    announcer: Announcer
+    listener: Listener
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,27 +45,39 @@ class Parts:
 
     database: Database
     stripe: LiveStripe
+    hints: Hints
     background: Background
     servicer: BillingServicer
     admin_servicer: AdminServicer
 
     async def close(self) -> None:
         await self.stripe.close()
+        await self.hints.announcer.close()
         await self.database.close()
 
 
 def compose(settings: ServiceSettings) -> Parts:
     """Build the parts; nothing is connected yet."""
-    database = Database.at(settings.database_url)
+    database = Database.at(settings.database_url, settings.connections)
     stripe = open_stripe(settings)
-    verifier = Verifier(database, stripe)
-    event_log = EventLog(database, verifier)
+    hints = _hints(settings, database)
+    verifier = Verifier(database, stripe, changed=hints.announcer.changed)
+    event_log = EventLog(database, verifier, changed=hints.announcer.changed)
     return Parts(
         database=database,
         stripe=stripe,
-        background=_background(settings, database, stripe.in_background(), event_log),
+        hints=hints,
+        background=_background(settings, database, stripe.in_background(), event_log, hints),
         servicer=_servicer(settings, database, stripe, verifier),
         admin_servicer=_admin_servicer(settings, database, stripe, verifier, event_log),
+    )
+
+
+def _hints(settings: ServiceSettings, database: Database) -> Hints:
+    listener = Listener(settings.address_to_listen_at)
+    metrics.LISTENING.set_function(lambda: listener.listening)
+    return Hints(
+        announcer=Announcer(database, enabled=settings.database_wakeups), listener=listener
     )
 
 
@@ -93,10 +114,14 @@ def _admin_servicer(
 
 
 def _background(
-    settings: ServiceSettings, database: Database, stripe: LiveStripe, event_log: EventLog
+    settings: ServiceSettings,
+    database: Database,
+    stripe: LiveStripe,
+    event_log: EventLog,
+    hints: Hints,
 ) -> Background:
     """Put together what goes on by itself; its calls to Stripe let those of callers go first."""
-    verifier = Verifier(database, stripe)
+    verifier = Verifier(database, stripe, changed=hints.announcer.changed)
     catalog_every = timedelta(seconds=settings.catalog_interval_seconds)
     sweep_every = timedelta(seconds=settings.sweep_interval_seconds)
     bodies_kept = timedelta(days=settings.event_retention_days)
@@ -107,7 +132,8 @@ def _background(
         "retention": Retention(database, bodies_kept=bodies_kept).run_if_due,
     }
     mirror = Mirror(database, stripe, interval=catalog_every)
-    return Background(database, verifier, mirror, recurring=recurring)
+    pause = hints.listener.waiter().wait
+    return Background(database, verifier, mirror, recurring=recurring, pause=pause)
 
 
 def open_stripe(settings: ServiceSettings) -> LiveStripe:

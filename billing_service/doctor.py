@@ -49,7 +49,7 @@ async def examine(settings: ServiceSettings) -> bool:
     """Print a table of findings; True where all is well."""
     patient = Patient(
         settings=settings,
-        database=Database.at(settings.database_url),
+        database=Database.at(settings.database_url, settings.connections),
         stripe=open_stripe(settings),
     )
     try:

@@ -11,7 +11,7 @@ from billing_service.verifier import Verifier
 from subscription_state import events, replay
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
-from subscription_state.events import EventFilter, Place, StoredEvent
+from subscription_state.events import EventFilter, EventState, Place, StoredEvent
 from subscription_state.faults import place_of
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,12 @@ class EventLog:
         verifier: Verifier,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it; `changed` is called after each commit that touched a customer."""
         self._database = database
         self._verifier = verifier
+        self._changed = changed
         self._now = now
 
     async def list_page(self, wanted: EventFilter, *, size: int, token: str) -> EventPage:
@@ -68,13 +71,15 @@ class EventLog:
 
     async def apply_again(self, known: StoredEvent) -> bool:
         """Apply the event and note what became of it, a fault too; False where its body is gone."""
+        state: EventState | None
         try:
             state = await replay.apply_again(self._database, known, now=self._now())
         except StateUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what became of the event
             await self._note_failed(known, error)
-            return True
+            state = EventState.FAILED
+        self._changed()
         return state is not None
 
     async def _note_failed(self, known: StoredEvent, error: Exception) -> None:

@@ -11,6 +11,7 @@ BUDGET_LEFT = Gauge(
 VERIFIES = Counter("paidup_verifies", "Customers compared with Stripe, by outcome.", ["outcome"])
 DRIFT = Counter("paidup_drift", "Subscriptions that differed from what Stripe said.")
 TOUCHED = Gauge("paidup_touched", "Customers that wait to be compared with Stripe.")
+LISTENING = Gauge("paidup_listening", "Whether this process hears of changes by NOTIFY.")
 OLDEST_TOUCH = Gauge("paidup_oldest_touch_seconds", "How long the oldest of them has waited.")
 LAST_VERIFY = Gauge("paidup_last_verify_timestamp_seconds", "When a verify last succeeded.")
 DOUBLE_SUBSCRIPTIONS = Counter(

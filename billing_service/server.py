@@ -80,7 +80,12 @@ async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Even
 async def _work(parts: Parts, readiness: Readiness) -> None:
     """Begin once the database is known to be ours: what another account's key reads ruins it."""
     await readiness.bound.wait()
-    await parts.background.run()
+    listening = asyncio.create_task(parts.hints.listener.run())
+    try:
+        await parts.background.run()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 def build_server(parts: Parts, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:

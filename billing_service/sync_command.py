@@ -34,7 +34,7 @@ LINE_EVERY = 10.0
 async def sync(settings: ServiceSettings) -> bool:
     """Compare every customer with Stripe; False where some could not be compared."""
     console = Console(highlight=False, soft_wrap=True)
-    database = Database.at(settings.database_url)
+    database = Database.at(settings.database_url, settings.connections)
     stripe = open_stripe(settings)
     try:
         await migrate.check(database)

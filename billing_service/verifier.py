@@ -39,9 +39,12 @@ class Verifier:
         stripe: LiveStripe,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it; `changed` is called after each commit that changed an account."""
         self._database = database
         self._stripe = stripe
+        self._changed = changed
         self._now = now
 
     async def verify(self, customer_id: str) -> Verified:
@@ -90,6 +93,8 @@ class Verifier:
 
         # Told after the commit: the database may ask for the work again.
         saved, doubles = await self._database.write(work)
+        if saved.changed:
+            self._changed()
         for subscription_id in doubles:
             metrics.DOUBLE_SUBSCRIPTIONS.inc()
             facts = {"customer_id": read.customer_id, "subscription_id": subscription_id}

@@ -35,7 +35,7 @@ class Postgres:
         self._directory = directory
 
     def url(self, name: str) -> str:
-        return f"postgresql+asyncpg://postgres@/{name}?host={self._host}"
+        return f"postgresql+asyncpg://postgres@/{name}?host={self.host}"
 
     async def create(self, *, template: str = "template1") -> str:
         """Create a database and give its name."""
@@ -54,7 +54,7 @@ class Postgres:
             await connection.close()
 
     async def connect(self, database: str) -> asyncpg.Connection:
-        return await asyncpg.connect(host=self._host, user="postgres", database=database)
+        return await asyncpg.connect(host=self.host, user="postgres", database=database)
 
     def start(self) -> None:
         self._command("start")
@@ -72,7 +72,14 @@ class Postgres:
         subprocess.run([*command, str(self._directory)], check=True, timeout=TIMEOUT)  # noqa: S603
 
     @property
-    def _host(self) -> str:
+    def system_user(self) -> str | None:
+        """Who runs it, where that is not who started it; nobody else may use its socket."""
+        user: str | None = self._server.system_user
+        return user
+
+    @property
+    def host(self) -> str:
+        """The directory of its socket."""
         """Give the directory of its socket; it listens nowhere else."""
         running = PostmasterInfo.read_from_pgdata(self._directory)
         if running is None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, event, func, make_url, select, text
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -18,17 +18,18 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from subscription_state import postgresql
 from subscription_state.errors import StateUnavailable
+from subscription_state.postgresql import Connections
 
-#: How long one statement may take, in seconds, before its call is given up.
-STATEMENT_TIMEOUT = 10
 #: How long SQLite waits for the other process's transaction, in seconds.
 BUSY_TIMEOUT = 5
 WRITE_ATTEMPTS = 5
 
-#: A serialization failure, a deadlock, and a key that another transaction took between our
-#: look and our write: this one did nothing, and repeated it sees what the other did.
-RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505"})
+#: A serialization failure, a deadlock, a key that another transaction took between our look and
+#: our write, and a lock that a migration did not get: this one did nothing, and repeated it sees
+#: what the other did.
+RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505", "55P03"})
 
 #: What is wrong with the server rather than with a statement: no connection, a refused user, no
 #: such database, no room, an operator's or a time limit's doing, the system's or its own fault.
@@ -40,17 +41,22 @@ T = TypeVar("T")
 class Database:
     """The shared database. Every method raises `StateUnavailable` when it does not answer."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, connections: Connections | None = None) -> None:
         self._engine = engine
+        self._connections = connections or Connections()
+        self._preamble = self._connections.preamble if self.dialect == "postgresql" else None
         self._writers = asyncio.Lock()
 
     @classmethod
-    def at(cls, url: str) -> "Database":
-        """Open the database at an SQLAlchemy URL (`sqlite+aiosqlite` or `postgresql+asyncpg`)."""
+    def at(cls, url: str, connections: Connections | None = None) -> "Database":
+        """Open the database at an SQLAlchemy URL (`sqlite+aiosqlite` or `postgresql+asyncpg`).
+
+        `connections` are PostgreSQL's; SQLite's are its own.
+        """
         parsed = make_url(url)
-        return cls(
-            _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-        )
+        if parsed.get_backend_name() == "sqlite":
+            return cls(_sqlite(parsed))
+        return cls(postgresql.engine(parsed, connections or Connections()), connections)
 
     @property
     def dialect(self) -> str:
@@ -64,6 +70,7 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.execution_options(paidup_reads=True, **level)
                 async with connection.begin():
+                    await self._begin(connection)
                     yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -87,6 +94,7 @@ class Database:
             try:
                 with _driver_errors():
                     async with self._turn(), self._engine.begin() as connection:
+                        await self._begin(connection)
                         return await work(connection)
             except _Conflict:
                 if attempt == WRITE_ATTEMPTS:
@@ -111,9 +119,34 @@ class Database:
         finally:
             self._writers.release()
 
+    async def _begin(self, connection: AsyncConnection) -> None:
+        if self._preamble is not None:
+            await connection.exec_driver_sql(self._preamble)
+
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
-        """Run blocking SQLAlchemy code, such as a migration, as `write` does."""
-        return await self.write(lambda connection: connection.run_sync(work))
+        """Run blocking SQLAlchemy code, such as a migration, as `write` does.
+
+        On PostgreSQL over a connection of its own: a migration may take longer than a call.
+        """
+        if self.dialect == "sqlite":
+            return await self.write(lambda connection: connection.run_sync(work))
+        patient = Database(postgresql.patient_engine(self._engine.url, self._connections))
+        try:
+            return await patient.write(lambda connection: connection.run_sync(work))
+        finally:
+            await patient.close()
+
+    async def notify(self, channel: str) -> None:
+        """Tell whoever listens, in a transaction of its own; on SQLite nobody can.
+
+        Never in one that writes: `NOTIFY` makes commits wait for each other.
+        """
+        if self.dialect == "sqlite":
+            return
+        with _driver_errors():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execute(select(func.pg_notify(channel, "")))
 
     async def forget_overwritten(self) -> bool:
         """Take what was overwritten or deleted out of SQLite's log, where it is still readable.
@@ -201,25 +234,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # another process wrote in between, so writers take their place in advance.
     reads = connection.get_execution_options().get("paidup_reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _postgresql(url: URL) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        pool_size=10,
-        max_overflow=10,
-        pool_timeout=5,
-        pool_pre_ping=True,
-        pool_recycle=1800,
-        # A fault's text reaches the log, and values hold people's addresses.
-        hide_parameters=True,
-        connect_args={
-            "timeout": 5,
-            "command_timeout": STATEMENT_TIMEOUT,
-            "server_settings": {
-                "application_name": "paidup",
-                "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
-                "idle_in_transaction_session_timeout": "30000",
-            },
-        },
-    )

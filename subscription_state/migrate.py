@@ -17,6 +17,9 @@ from subscription_state.tables import head as head_table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+#: How long a migration waits for a table, in seconds: meanwhile everybody else waits behind it.
+LOCK_TIMEOUT = 3.0
+
 
 async def upgrade(database: Database) -> str:
     """Apply the missing migrations; give the schema's version. Repeating it changes nothing."""
@@ -50,6 +53,7 @@ def versions() -> tuple[str, ...]:
 
 def _upgrade(connection: Connection, version: str = "head") -> None:
     _wait_for_others(connection)
+    _limit_locks(connection)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, version)
@@ -59,6 +63,12 @@ def _wait_for_others(connection: Connection) -> None:
     """Take the version's row: of two that migrate at once, the second finds the work done."""
     if inspect(connection).has_table("alembic_version"):
         connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+
+def _limit_locks(connection: Connection) -> None:
+    """Rather give up and try again than hold up everybody who wants a table that is in use."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}"))
 
 
 def _applied(connection: Connection) -> str | None:

@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from subscription_state.postgresql import Connections
+
 PREFIX = "PAIDUP_"
 MAX_PORT = 65535
 
@@ -46,7 +48,16 @@ def _database_url(value: str) -> str:
     return value
 
 
-DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+POSTGRESQL = "postgresql+asyncpg"
+DRIVERS = ("sqlite+aiosqlite", POSTGRESQL)
+
+
+def _listen_url(value: str) -> str:
+    if value and not _database_url(value).startswith(f"{POSTGRESQL}:"):
+        message = f"must be a URL of {POSTGRESQL}"
+        raise ValueError(message)
+    return value
+
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
@@ -67,9 +78,55 @@ class StateSettings(BaseSettings):
         description="Where the shared state is: `sqlite+aiosqlite:///PATH` or "
         "`postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE`.",
     )
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="PostgreSQL: how many connections a process keeps open once they were needed.",
+    )
+    database_pool_overflow: int = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="PostgreSQL: how many connections more a process may have while many calls "
+        "come at once. A call waits 5 seconds for one.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="`transaction` where `PAIDUP_DATABASE_URL` leads through a pooler in "
+        "transaction mode, such as PgBouncer.",
+    )
+    database_wakeups: bool = Field(
+        default=True,
+        description="PostgreSQL: whether processes tell each other by `NOTIFY` that something "
+        "changed, besides looking by themselves.",
+    )
+    database_listen_url: Annotated[str, AfterValidator(_listen_url)] = Field(
+        default="",
+        description="PostgreSQL: a way past the pooler for the service's one connection that "
+        "hears `NOTIFY`, a URL as above. Behind a pooler it hears nothing without one, and looks "
+        "by itself.",
+    )
     log_format: Literal["json", "console"] = Field(
         default="json", description="How log lines are written: `json`, or `console` for people."
     )
+
+    @property
+    def connections(self) -> Connections:
+        return Connections(
+            size=self.database_pool_size,
+            overflow=self.database_pool_overflow,
+            transaction_pooler=self.database_pooler == "transaction",
+        )
+
+    @property
+    def address_to_listen_at(self) -> str | None:
+        """Where `NOTIFY` can be heard; None where it cannot, or nobody wants to."""
+        if not self.database_wakeups:
+            return None
+        direct = None if self.connections.transaction_pooler else self.database_url
+        url = self.database_listen_url or direct
+        return url if url and url.startswith(f"{POSTGRESQL}:") else None
 
     @classmethod
     def settings_customise_sources(

@@ -34,6 +34,8 @@ class Saved:
     fresh: bool
     #: How many subscriptions differed from what Stripe said.
     drift: int = 0
+    #: Whether anything of the account is not as it was before.
+    changed: bool = False
 
 
 async def save_read(connection: AsyncConnection, read: CustomerRead, *, now: datetime) -> Saved:
@@ -49,9 +51,10 @@ async def save_read(connection: AsyncConnection, read: CustomerRead, *, now: dat
     news = await _save_customer(connection, read)
     await customers.note_read(connection, read.customer_id, read.ticket, now)
     await touches.clear(connection, read.customer_id, up_to=read.ticket)
-    if drift or news:
+    changed = bool(drift or news)
+    if changed:
         await _publish(connection, read.customer_id, now)
-    return Saved(fresh=True, drift=drift)
+    return Saved(fresh=True, drift=drift, changed=changed)
 
 
 async def _save_subscriptions(

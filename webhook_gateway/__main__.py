@@ -44,7 +44,7 @@ def serve() -> None:
     """
     try:
         settings = load(GatewaySettings)
-        database = _open(settings.database_url)
+        database = _open(settings)
     except SettingsInvalid as error:
         raise _failure(error, EXIT_SETTINGS) from None
     logs.configure(settings.log_format)
@@ -54,9 +54,9 @@ def serve() -> None:
         raise _failure(error, EXIT_FAILED) from None
 
 
-def _open(database_url: str) -> Database:
+def _open(settings: GatewaySettings) -> Database:
     try:
-        return Database.at(database_url)
+        return Database.at(settings.database_url, settings.connections)
     except (ArgumentError, ValueError, OSError) as error:
         # The URL may hold a password, and so may the error's text.
         line = f"{PREFIX}DATABASE_URL: cannot be opened ({type(error).__name__})"

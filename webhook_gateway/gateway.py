@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from subscription_state.database import Database
+from subscription_state.wakeups import Announcer
 from webhook_gateway.alarms import Alarms
 from webhook_gateway.application import application
 from webhook_gateway.body import READ_TIMEOUT, BodyReader
@@ -28,10 +29,16 @@ class Gateway:
     stopping: asyncio.Event
 
 
-def assemble(database: Database, secrets: str, *, read_timeout: float = READ_TIMEOUT) -> Gateway:
+def assemble(
+    database: Database,
+    secrets: str,
+    *,
+    read_timeout: float = READ_TIMEOUT,
+    wakeups: bool = True,
+) -> Gateway:
     metrics, alarms, stopping = Metrics(), Alarms(), asyncio.Event()
     signing_secrets = SigningSecrets(secrets, metrics=metrics)
-    inbox = Inbox(database, metrics=metrics)
+    inbox = Inbox(database, Announcer(database, enabled=wakeups), metrics=metrics)
     webhook = StripeWebhook(
         inbox=inbox,
         secrets=signing_secrets,

@@ -15,6 +15,7 @@ from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from subscription_state.faults import place_of
 from subscription_state.ingest import Delivery, Outcome, ingest, store_failed
+from subscription_state.wakeups import Announcer
 from webhook_gateway.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ MAX_BATCH = 20
 #: How much may wait: no more than is answered before its senders give up.
 MAX_EVENTS = 1000
 MAX_BYTES = 8 * 1024 * 1024
+
+
+CHANGES_NOTHING = frozenset({Outcome.DUPLICATE, Outcome.FOREIGN, Outcome.IGNORED})
 
 
 class InboxFull(Exception):
@@ -43,8 +47,9 @@ class _Waiting:
 class Inbox:
     """Takes deliveries in, in the order of their arrival."""
 
-    def __init__(self, database: Database, *, metrics: Metrics) -> None:
+    def __init__(self, database: Database, announcer: Announcer, *, metrics: Metrics) -> None:
         self._database = database
+        self._announcer = announcer
         self._metrics = metrics
         self._queue: deque[_Waiting] = deque()
         self._events = 0
@@ -60,9 +65,10 @@ class Inbox:
         return await asyncio.shield(self._add(delivery))
 
     async def settled(self) -> None:
-        """Return when all that was taken has been answered."""
+        """Return when all that was taken has been answered, and told to who verifies."""
         if self._committing is not None:
             await self._committing
+        await self._announcer.close()
 
     def _add(self, delivery: Delivery) -> asyncio.Future[Outcome]:
         size = len(delivery.event.body)
@@ -101,6 +107,8 @@ class Inbox:
     async def _ingest(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         with self._metrics.commit_seconds.time():
             outcomes = await ingest(self._database, deliveries)
+        if not CHANGES_NOTHING.issuperset(outcomes):
+            self._announcer.changed()
         self._metrics.commit_batch.observe(len(deliveries))
         return outcomes
 
@@ -138,6 +146,7 @@ class Inbox:
         except Exception as error:
             logger.error("webhook_event_not_stored", extra=facts)  # noqa: TRY400 - see above
             raise NotStored from error
+        self._announcer.changed()
         logger.error("webhook_event_failed", extra=facts)
         return outcome
 

@@ -34,7 +34,9 @@ class CannotListen(Exception):
 
 async def serve(settings: GatewaySettings, database: Database) -> None:
     """Serve until the process is told to stop, then finish what was accepted."""
-    gateway = assemble(database, settings.webhook_secrets.get_secret_value())
+    gateway = assemble(
+        database, settings.webhook_secrets.get_secret_value(), wakeups=settings.database_wakeups
+    )
     _stop_on_signals(gateway.stopping)
     runner = _runner(gateway.application)
     await _listen(runner, settings.gateway_listen)

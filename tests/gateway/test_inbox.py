@@ -4,15 +4,19 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 
 from subscription_state.database import Database
 from subscription_state.ingest import Delivery, Outcome
+from subscription_state.wakeups import Announcer, Listener
 from tests.builders import a_delivery, a_stripe_event
-from tests.gateway.clients import Answer, Stripe, an_event, until
-from tests.gateway.databases import SharedDatabase, count, stored
+from tests.gateway.clients import SECRET, Answer, Stripe, an_event, until
+from tests.gateway.databases import Postgresql, SharedDatabase, count, stored
+from tests.gateway.serving import serving
 from webhook_gateway import inbox as inbox_module
 from webhook_gateway import webhook as webhook_module
+from webhook_gateway.gateway import assemble
 from webhook_gateway.inbox import Inbox, InboxFull
 from webhook_gateway.metrics import Metrics
 
@@ -27,7 +31,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def inbox(state: Database, metrics: Metrics) -> Inbox:
-    return Inbox(state, metrics=metrics)
+    return Inbox(state, Announcer(state), metrics=metrics)
 
 
 async def deliver_while_one_is_held(
@@ -229,3 +233,40 @@ async def test_it_is_settled_once_all_are_answered(inbox: Inbox, database: Share
 
 def _delivery(number: int) -> Delivery:
     return a_delivery(an_event(number), received=datetime.now(UTC))
+
+
+async def test_who_verifies_is_told_of_what_was_committed_and_of_nothing_else(
+    postgresql: Postgresql, session: aiohttp.ClientSession
+) -> None:
+    state = Database.at(postgresql.url)
+    listener = Listener(postgresql.url)
+    waiter = listener.waiter()
+    listening = asyncio.create_task(listener.run())
+    assert await waiter.wait(10), "it listens now"
+
+    async with serving(assemble(state, SECRET), session) as stripe:
+        assert (await stripe.deliver(an_event())).outcome == "applied"
+        assert await waiter.wait(3600)
+        assert (await stripe.deliver(an_event())).outcome == "duplicate"
+    await state.close()
+
+    assert not await waiter.wait(0.1)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_wakeups_can_be_turned_off(
+    postgresql: Postgresql, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Database.at(postgresql.url)
+    told: list[str] = []
+
+    async def notify(channel: str) -> None:
+        told.append(channel)
+
+    monkeypatch.setattr(state, "notify", notify)
+    async with serving(assemble(state, SECRET, wakeups=False), session) as stripe:
+        assert (await stripe.deliver(an_event())).outcome == "applied"
+    await state.close()
+
+    assert told == []

@@ -4,13 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import customers, head
+from subscription_state import customers, head, migrate, postgresql
 from subscription_state.database import WRITE_ATTEMPTS, Database
 from subscription_state.errors import StateUnavailable
+from subscription_state.postgresql import Connections
 from subscription_state.tables import account, customer
 from tests.builders import NOW
 from tests.postgres import Postgres
@@ -317,6 +318,56 @@ class TestOutages:
 
         with pytest.raises(StateUnavailable):
             await database.write(work)
+
+    async def test_a_process_takes_no_more_connections_than_it_may(
+        self, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("subscription_state.postgresql.POOL_TIMEOUT", 0.05)
+        database = Database.at(postgresql_url, Connections(size=1, overflow=1))
+
+        async with database.read(), database.read():
+            with pytest.raises(StateUnavailable):
+                await database.ping()
+
+        await database.ping()
+        await database.close()
+
+    async def test_a_migration_may_take_longer_than_a_call(
+        self, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if empty_database.dialect == "sqlite":
+            pytest.skip("SQLite has no time limit for a statement.")
+        monkeypatch.setattr("subscription_state.postgresql.STATEMENT_TIMEOUT", 0.1)
+        hurried = Database(postgresql.engine(empty_database._engine.url, Connections()))
+        slow = text("SELECT pg_sleep(0.3), 42")
+
+        with pytest.raises(StateUnavailable):
+            await hurried.write(lambda connection: connection.execute(slow))
+        done = await hurried.run_sync(lambda connection: connection.execute(slow).one())
+
+        assert done[1] == 42
+        await hurried.close()
+
+    async def test_a_migration_waits_for_a_table_no_longer_than_it_may(
+        self, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While it waits, everybody else waits behind it: it gives up, and tries again."""
+        monkeypatch.setattr("subscription_state.migrate.LOCK_TIMEOUT", 0.05)
+        database = Database.at(postgresql_url)
+        tries = []
+
+        def migration(connection: Connection) -> None:
+            migrate._limit_locks(connection)
+            tries.append(connection)
+            connection.execute(text("LOCK TABLE change IN ACCESS EXCLUSIVE MODE"))
+
+        async with database.read() as connection:
+            await connection.execute(text("SELECT count(*) FROM change"))
+            with pytest.raises(StateUnavailable, match="busy"):
+                await database.run_sync(migration)
+
+        assert len(tries) == WRITE_ATTEMPTS
+        await database.close()
 
     async def test_a_writer_that_holds_sqlite_for_too_long(
         self, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field
 from pydantic_settings import NoDecode
 
+from subscription_state.postgresql import Connections
 from subscription_state.settings import (
     Listen,
     SettingsInvalid,
@@ -175,3 +176,58 @@ class TestFiles:
 
         assert names(lines) == ["PAIDUP_API_KEY_FILE", "PAIDUP_DAYS", "PAIDUP_OTHER_KEY"]
         assert "hunter2" not in "".join(lines)
+
+
+class TestPostgresql:
+    URL = "postgresql+asyncpg://me:hunter2@server/paidup"
+    DIRECT = "postgresql+asyncpg://me:hunter2@direct/paidup"
+
+    def test_it_listens_where_it_writes(self, environment: pytest.MonkeyPatch) -> None:
+        environment.setenv("PAIDUP_DATABASE_URL", self.URL)
+
+        assert load(StateSettings).address_to_listen_at == self.URL
+
+    def test_behind_a_pooler_it_listens_only_past_it(self, environment: pytest.MonkeyPatch) -> None:
+        environment.setenv("PAIDUP_DATABASE_URL", self.URL)
+        environment.setenv("PAIDUP_DATABASE_POOLER", "transaction")
+
+        assert load(StateSettings).address_to_listen_at is None
+        environment.setenv("PAIDUP_DATABASE_LISTEN_URL", self.DIRECT)
+        assert load(StateSettings).address_to_listen_at == self.DIRECT
+
+    def test_it_need_not_listen(self, environment: pytest.MonkeyPatch) -> None:
+        environment.setenv("PAIDUP_DATABASE_LISTEN_URL", self.DIRECT)
+        environment.setenv("PAIDUP_DATABASE_WAKEUPS", "false")
+
+        assert load(StateSettings).address_to_listen_at is None
+
+    def test_on_sqlite_there_is_nothing_to_listen_to(self) -> None:
+        assert load(StateSettings).address_to_listen_at is None
+
+    def test_its_connections_are_limited_by_settings(self, environment: pytest.MonkeyPatch) -> None:
+        environment.setenv("PAIDUP_DATABASE_POOL_SIZE", "2")
+        environment.setenv("PAIDUP_DATABASE_POOL_OVERFLOW", "0")
+        environment.setenv("PAIDUP_DATABASE_POOLER", "transaction")
+
+        wanted = Connections(size=2, overflow=0, transaction_pooler=True)
+        assert load(StateSettings).connections == wanted
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("DATABASE_LISTEN_URL", "sqlite+aiosqlite:///hunter2.db"),
+            ("DATABASE_LISTEN_URL", "hunter2"),
+            ("DATABASE_POOLER", "hunter2"),
+            ("DATABASE_POOL_SIZE", "0"),
+            ("DATABASE_POOL_OVERFLOW", "-1"),
+        ],
+    )
+    def test_what_is_wrong_is_named(
+        self, environment: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        environment.setenv(f"PAIDUP_{name}", value)
+
+        [line] = [each for each in problems() if name in each]
+
+        assert line.startswith(f"PAIDUP_{name}: ")
+        assert "hunter2" not in line

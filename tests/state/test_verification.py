@@ -45,7 +45,9 @@ class TestWhatIsSaved:
     async def test_everything_that_stripe_said_and_when(self, bound: Database) -> None:
         found = a_subscription(status=Status.PAST_DUE, unpaid_since=NOW - DAY)
 
-        assert await verify(bound, found, account_id="acct_1") == Saved(fresh=True, drift=1)
+        assert await verify(bound, found, account_id="acct_1") == Saved(
+            fresh=True, drift=1, changed=True
+        )
 
         kept = await stored(bound)
         assert kept is not None
@@ -69,7 +71,7 @@ class TestWhatIsSaved:
         before = len(await rows(bound, change))
 
         more = a_subscription(subscription_id="sub_2", items=(an_item(quantity=2),))
-        assert await verify(bound, one, more) == Saved(fresh=True, drift=1)
+        assert await verify(bound, one, more) == Saved(fresh=True, drift=1, changed=True)
 
         entries = await rows(bound, change)
         assert len(entries) == before + 1
@@ -91,7 +93,7 @@ class TestWhatIsSaved:
     ) -> None:
         await verify(bound)
 
-        assert await verify(bound, account_id="acct_1") == Saved(fresh=True, drift=0)
+        assert await verify(bound, account_id="acct_1") == Saved(fresh=True, changed=True)
 
         (entry,) = await rows(bound, change)
         assert entry.account_id == "acct_1"
@@ -102,7 +104,7 @@ class TestWhatIsSaved:
         late = a_subscription(status=Status.PAST_DUE, unpaid_since=NOW)
         await verify(bound, late)
 
-        assert await verify(bound, now=NOW + DAY) == Saved(fresh=True, drift=1)
+        assert await verify(bound, now=NOW + DAY) == Saved(fresh=True, drift=1, changed=True)
 
         ended = await subscription(bound)
         assert (ended.status, ended.end_time) == (Status.CANCELED, NOW + DAY)

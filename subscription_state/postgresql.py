@@ -1,0 +1,107 @@
+"""Connections to PostgreSQL: how many, how long anything on them may take, and poolers between."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+#: How long one statement may take, in seconds, before its call is given up.
+STATEMENT_TIMEOUT = 10.0
+#: The same for a migration, which may have to read or write a whole table.
+MIGRATION_TIMEOUT = 3600.0
+#: How long a transaction may do nothing: a process that is suspended in one must not keep its
+#: locks from everybody else.
+IDLE_TIMEOUT = 30.0
+#: How long a connection may take to be made, in seconds.
+CONNECT_TIMEOUT = 5.0
+#: How long a call waits for a connection of the pool, in seconds.
+POOL_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connections:
+    """What one process may take of a PostgreSQL server."""
+
+    #: How many connections are kept once they were needed, and how many more a crowd may have.
+    size: int = 10
+    overflow: int = 10
+    #: Whether a pooler in transaction mode lies between: each transaction may have another session.
+    transaction_pooler: bool = False
+
+    @property
+    def preamble(self) -> str | None:
+        """Give what each transaction begins with.
+
+        Behind a pooler time limits hold for the transaction alone: a session's
+        would be refused, or left to whoever has the session next.
+        """
+        return _limits_here(STATEMENT_TIMEOUT) if self.transaction_pooler else None
+
+
+def engine(url: URL, connections: Connections) -> AsyncEngine:
+    """Open the pool that everything but migrations uses."""
+    return create_async_engine(
+        url,
+        pool_size=connections.size,
+        max_overflow=connections.overflow,
+        pool_timeout=POOL_TIMEOUT,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        # A fault's text reaches the log, and values hold people's addresses.
+        hide_parameters=True,
+        connect_args=_arguments(connections, STATEMENT_TIMEOUT),
+    )
+
+
+def patient_engine(url: URL, connections: Connections) -> AsyncEngine:
+    """Open connections for migrations, which may take long and are few."""
+    return create_async_engine(
+        url,
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args=_arguments(connections, MIGRATION_TIMEOUT),
+    )
+
+
+def _arguments(connections: Connections, timeout: float) -> dict[str, Any]:
+    return {
+        "timeout": CONNECT_TIMEOUT,
+        "command_timeout": timeout,
+        **(_WITHOUT_SESSION if connections.transaction_pooler else _session(timeout)),
+    }
+
+
+def _session(timeout: float) -> dict[str, Any]:
+    return {
+        "server_settings": {
+            "application_name": "paidup",
+            "statement_timeout": _milliseconds(timeout),
+            "idle_in_transaction_session_timeout": _milliseconds(IDLE_TIMEOUT),
+        }
+    }
+
+
+#: Nothing that outlives a transaction: no names for statements, hence none kept for later.
+_WITHOUT_SESSION: dict[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    # The empty name is the one statement that the protocol lets everybody overwrite. asyncpg,
+    # told to keep none, sends it once more with the values: both always reach one session.
+    "prepared_statement_name_func": lambda: "",
+    "server_settings": {"application_name": "paidup"},
+}
+
+
+def _limits_here(timeout: float) -> str:
+    """Write the statement that limits its transaction: one, because each is a trip of its own."""
+    limits = {"statement_timeout": timeout, "idle_in_transaction_session_timeout": IDLE_TIMEOUT}
+    settings = (
+        f"set_config('{name}', '{_milliseconds(seconds)}', true)"
+        for name, seconds in limits.items()
+    )
+    return f"SELECT {', '.join(settings)}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
