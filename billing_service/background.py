@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LEASE = "background"
 POLL = 0.1
 #: How often a replica that does not hold the lease asks for it.
-ASK_EVERY = timedelta(seconds=1)
+ASK_EVERY = timedelta(seconds=0.5)
 #: How many customers are read at a time.
 CONCURRENCY = 4
 CHORES_EVERY = timedelta(seconds=1)

@@ -14,6 +14,7 @@ from billing_service.catalog_file import CatalogInvalid
 from billing_service.errors import BillingError
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_errors import StripeRefused
+from billing_service.sync import AlreadyRunning
 from subscription_state import logs, migrate
 from subscription_state.database import Database
 from subscription_state.errors import StateError
@@ -32,7 +33,17 @@ errors = Console(stderr=True, soft_wrap=True)
 T = TypeVar("T")
 
 #: What a person can mend; anything else is a fault of ours and shows its traceback.
-EXPECTED = (StateError, BillingError, StripeRefused, server.PortTaken, CatalogInvalid)
+EXPECTED = (
+    StateError,
+    BillingError,
+    StripeRefused,
+    server.PortTaken,
+    CatalogInvalid,
+    AlreadyRunning,
+)
+EXIT_FAILED = 1
+#: For a job that is started again and again: somebody else is doing it.
+EXIT_CODES: dict[type[Exception], int] = {AlreadyRunning: 3}
 
 
 @app.command()
@@ -76,7 +87,7 @@ def apply(
 def sync() -> None:
     """Compare every customer with Stripe, and save what differs. Interrupted, it goes on.
 
-    Ends with 1 where some could not be compared.
+    Ends with 1 where some could not be compared, with 3 where another sync is running.
     """
     whole = _run(ServiceSettings, sync_command.sync)
     raise typer.Exit(0 if whole else 1)
@@ -104,4 +115,4 @@ def _run(settings_type: type[S], work: Callable[[S], Coroutine[Any, Any, T]]) ->
         return uvloop.run(work(settings))
     except EXPECTED as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
-        sys.exit(1)
+        sys.exit(EXIT_CODES.get(type(error), EXIT_FAILED))

@@ -5,6 +5,8 @@ have taken.
 """
 
 import asyncio
+import os
+import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -37,7 +39,8 @@ class Lease:
         self._database = database
         self._name = name
         self._now = now
-        self._holder = uuid.uuid4().hex
+        #: For people, and then what nobody else has.
+        self._holder = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4().hex}"
 
     async def acquire(self) -> bool:
         """Take or renew the lease; False when another holds it."""
@@ -82,6 +85,12 @@ class Lease:
             with suppress(StateUnavailable):
                 if await self.acquire():
                     deadline.reschedule(until)
+
+    async def others(self) -> str:
+        """Name the process that holds it instead; empty where none does."""
+        async with self._database.read() as connection:
+            found = await leases.holder(connection, self._name, now=self._now())
+        return found.rpartition(" ")[0] if found else ""
 
     async def release(self) -> None:
         """Give the lease up where it is ours."""

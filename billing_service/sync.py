@@ -14,6 +14,7 @@ from typing import Protocol
 
 from billing_service.background import pause_after
 from billing_service.errors import RetryLater, StripeMisconfigured
+from billing_service.leased import LIFETIME, Lease
 from billing_service.stripe_api import LiveStripe
 from billing_service.verifier import Verified, Verifier
 from subscription_state import cursors, customers
@@ -22,11 +23,22 @@ from subscription_state.errors import StateUnavailable
 
 log = logging.getLogger(__name__)
 
+#: Of the cursor, and of the lease: two at a time would do the same work twice.
 NAME = "sync"
 #: So many are compared at a time; then the checkpoint is saved.
 AT_ONCE = 8
 #: How often a customer is tried while Stripe or the database is away.
 TRIES = 6
+#: How long the lease of one that was killed is waited for, in seconds. It has run out by then.
+PATIENCE = LIFETIME.total_seconds() + 1
+ASK_EVERY = 0.5
+
+
+class AlreadyRunning(Exception):
+    """Another `sync` is at work on this database; this one did nothing."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"Another sync is running: {holder or 'it ended just now'}.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,7 +88,21 @@ class Sync:
         self._now = now
 
     async def run(self) -> Tally:
-        """Compare all; raise where Stripe or the database stays away, to be run again."""
+        """Compare all; raise where Stripe or the database stays away, to be run again.
+
+        Raise `AlreadyRunning` where somebody else does it.
+        """
+        lease = Lease(self._database, NAME, now=self._now)
+        for _ in range(round(PATIENCE / ASK_EVERY)):
+            if await lease.acquire():
+                break
+            await asyncio.sleep(ASK_EVERY)
+        else:
+            raise AlreadyRunning(await lease.others())
+        async with lease.held():
+            return await self._run()
+
+    async def _run(self) -> Tally:
         checkpoint = await self._checkpoint()
         tally = checkpoint.tally
         left = [each for each in await self._everybody() if each > checkpoint.after]

@@ -23,7 +23,7 @@ from billing_service.errors import StripeUnavailable
 from billing_service.readiness import bind
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
-from billing_service.sync import Sync, Tally
+from billing_service.sync import AlreadyRunning, Sync, Tally
 from subscription_state import customers, migrate
 from subscription_state.database import Database
 
@@ -53,6 +53,8 @@ async def _run(console: Console, database: Database, stripe: LiveStripe) -> Tall
     try:
         with _shown(console) as shown:
             return await Sync(database, stripe, shown).run()
+    except AlreadyRunning:
+        raise
     except BaseException:
         # On Ctrl-C too: what was done is kept.
         console.print("Stopped. Run it again: it goes on where it was.")

@@ -44,7 +44,6 @@ class Database:
     def __init__(self, engine: AsyncEngine, connections: Connections | None = None) -> None:
         self._engine = engine
         self._connections = connections or Connections()
-        self._preamble = self._connections.preamble if self.dialect == "postgresql" else None
         self._writers = asyncio.Lock()
 
     @classmethod
@@ -70,7 +69,6 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.execution_options(paidup_reads=True, **level)
                 async with connection.begin():
-                    await self._begin(connection)
                     yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -94,7 +92,6 @@ class Database:
             try:
                 with _driver_errors():
                     async with self._turn(), self._engine.begin() as connection:
-                        await self._begin(connection)
                         return await work(connection)
             except _Conflict:
                 if attempt == WRITE_ATTEMPTS:
@@ -118,10 +115,6 @@ class Database:
             yield
         finally:
             self._writers.release()
-
-    async def _begin(self, connection: AsyncConnection) -> None:
-        if self._preamble is not None:
-            await connection.exec_driver_sql(self._preamble)
 
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Run blocking SQLAlchemy code, such as a migration, as `write` does.

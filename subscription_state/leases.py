@@ -6,7 +6,7 @@ once its lease has run out; one that lives renews it.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import lease
@@ -27,6 +27,14 @@ async def acquire(
         ).returning(lease.c.name)
     )
     return taken.first() is not None
+
+
+async def holder(connection: AsyncConnection, name: str, *, now: datetime) -> str | None:
+    """Give who holds the lease now; None where nobody does."""
+    found = await connection.execute(
+        select(lease.c.holder).where(lease.c.name == name, lease.c.expire_time > now)
+    )
+    return found.scalar_one_or_none()
 
 
 async def release(connection: AsyncConnection, name: str, *, holder: str) -> None:

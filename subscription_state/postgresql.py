@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from sqlalchemy import URL, NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -28,15 +29,6 @@ class Connections:
     overflow: int = 10
     #: Whether a pooler in transaction mode lies between: each transaction may have another session.
     transaction_pooler: bool = False
-
-    @property
-    def preamble(self) -> str | None:
-        """Give what each transaction begins with.
-
-        Behind a pooler time limits hold for the transaction alone: a session's
-        would be refused, or left to whoever has the session next.
-        """
-        return _limits_here(STATEMENT_TIMEOUT) if self.transaction_pooler else None
 
 
 def engine(url: URL, connections: Connections) -> AsyncEngine:
@@ -68,40 +60,52 @@ def _arguments(connections: Connections, timeout: float) -> dict[str, Any]:
     return {
         "timeout": CONNECT_TIMEOUT,
         "command_timeout": timeout,
-        **(_WITHOUT_SESSION if connections.transaction_pooler else _session(timeout)),
+        **(_without_session(timeout) if connections.transaction_pooler else _session(timeout)),
     }
 
 
 def _session(timeout: float) -> dict[str, Any]:
+    return {"server_settings": {"application_name": "paidup", **_limits(timeout)}}
+
+
+def _limits(timeout: float) -> dict[str, str]:
+    """Give PostgreSQL's names of the limits, in milliseconds."""
     return {
-        "server_settings": {
-            "application_name": "paidup",
-            "statement_timeout": _milliseconds(timeout),
-            "idle_in_transaction_session_timeout": _milliseconds(IDLE_TIMEOUT),
-        }
+        "statement_timeout": str(round(timeout * 1000)),
+        "idle_in_transaction_session_timeout": str(round(IDLE_TIMEOUT * 1000)),
     }
 
 
-#: Nothing that outlives a transaction: no names for statements, hence none kept for later.
-_WITHOUT_SESSION: dict[str, Any] = {
-    "statement_cache_size": 0,
-    "prepared_statement_cache_size": 0,
-    # The empty name is the one statement that the protocol lets everybody overwrite. asyncpg,
-    # told to keep none, sends it once more with the values: both always reach one session.
-    "prepared_statement_name_func": lambda: "",
-    "server_settings": {"application_name": "paidup"},
-}
+def _without_session(timeout: float) -> dict[str, Any]:
+    """Keep nothing that outlives a transaction: no limits, no names for statements."""
+    limits = "".join(f" SET LOCAL {name} = {value};" for name, value in _limits(timeout).items())
+
+    class Limiting(_Limiting):
+        begin = limits
+
+    return {
+        "connection_class": Limiting,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        # The empty name is the one statement that the protocol lets everybody overwrite. asyncpg,
+        # told to keep none, sends it once more with the values: both always reach one session.
+        "prepared_statement_name_func": lambda: "",
+        "server_settings": {"application_name": "paidup"},
+    }
 
 
-def _limits_here(timeout: float) -> str:
-    """Write the statement that limits its transaction: one, because each is a trip of its own."""
-    limits = {"statement_timeout": timeout, "idle_in_transaction_session_timeout": IDLE_TIMEOUT}
-    settings = (
-        f"set_config('{name}', '{_milliseconds(seconds)}', true)"
-        for name, seconds in limits.items()
-    )
-    return f"SELECT {', '.join(settings)}"
+class _Limiting(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+    """Sends a transaction's limits along with its `BEGIN`: they cost no trip of their own.
 
+    A pooler would refuse a session's limits, or leave them to whoever has the session next.
+    """
 
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1000))
+    #: What is sent behind `BEGIN`.
+    begin = ""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's signature
+        begins = query.startswith("BEGIN")
+        result: str = await super().execute(
+            query + self.begin if begins else query, *args, timeout=timeout
+        )
+        return result

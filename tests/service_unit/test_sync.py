@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -12,8 +13,9 @@ from billing_service import stripe_api, sync_command
 from billing_service import sync as sync_module
 from billing_service.budget import Budget
 from billing_service.errors import StripeMisconfigured, StripeUnavailable
+from billing_service.leased import LIFETIME, Lease
 from billing_service.stripe_api import LiveStripe
-from billing_service.sync import Sync
+from billing_service.sync import AlreadyRunning, Sync
 from demo.emulator import Emulator
 from demo.processes import Process
 from demo.stack import API_KEY, PUBLISHABLE_KEY
@@ -126,6 +128,42 @@ async def test_an_interrupted_run_goes_on_where_it_was(at_stripe, database, stri
     assert sorted(_asked(at_stripe)) == IDS[16:], "what was compared is not compared again"
     assert (tally.compared, shown.done, shown.total) == (30, 30, 30)
     assert await _cursor(database) is None
+
+
+async def test_two_at_a_time_do_not_do_the_same_work_twice(
+    at_stripe, database, stripe, shown, monkeypatch
+):
+    monkeypatch.setattr(sync_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(sync_module, "ASK_EVERY", 0.02)
+    never = Answer(held=asyncio.Event())
+    at_stripe.on("GET", SUBSCRIPTIONS, never)
+    first = asyncio.create_task(Sync(database, stripe, shown).run())
+    async with asyncio.timeout(20):
+        while not _asked(at_stripe):
+            await asyncio.sleep(0.01)
+    asked = len(_asked(at_stripe))
+
+    with pytest.raises(AlreadyRunning, match=f"process {os.getpid()} on "):
+        await Sync(database, stripe, shown).run()
+
+    assert len(_asked(at_stripe)) <= max(asked, sync_module.AT_ONCE), "the second asked nobody"
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    at_stripe.on("GET", SUBSCRIPTIONS, listed())
+    assert (await Sync(database, stripe, shown).run()).compared == 30
+
+
+async def test_the_lease_of_one_that_was_killed_is_outwaited(
+    at_stripe, database, stripe, shown, monkeypatch
+):
+    assert await Lease(database, sync_module.NAME).acquire()
+    past = datetime.now(UTC) + LIFETIME - timedelta(seconds=0.1)
+    assert LIFETIME.total_seconds() < sync_module.PATIENCE
+    began = datetime.now(UTC)
+
+    later = Sync(database, stripe, shown, now=lambda: past + (datetime.now(UTC) - began))
+
+    assert (await later.run()).compared == 30
 
 
 async def test_one_that_cannot_be_compared_is_named_and_holds_up_no_other(at_stripe, sync, shown):
@@ -267,3 +305,19 @@ async def test_another_accounts_key_compares_nobody(own_emulator, database, data
 
     assert running.returncode == 1
     assert b"Traceback" not in err
+
+
+async def test_a_second_command_says_who_is_at_it_and_ends_with_a_code_of_its_own(
+    own_emulator, database, database_url
+):
+    lease = Lease(database, sync_module.NAME)
+    assert await lease.acquire()
+
+    async with lease.held():
+        running = await _command(own_emulator, database_url)
+        out, err = await running.communicate()
+
+    assert running.returncode == 3
+    assert f"process {os.getpid()} on ".encode() in err
+    assert b"Traceback" not in err
+    assert b"Run it again" not in out
