@@ -72,14 +72,7 @@ class Postgres:
         subprocess.run([*command, str(self._directory)], check=True, timeout=TIMEOUT)  # noqa: S603
 
     @property
-    def system_user(self) -> str | None:
-        """Who runs it, where that is not who started it; nobody else may use its socket."""
-        user: str | None = self._server.system_user
-        return user
-
-    @property
     def host(self) -> str:
-        """The directory of its socket."""
         """Give the directory of its socket; it listens nowhere else."""
         running = PostmasterInfo.read_from_pgdata(self._directory)
         if running is None:

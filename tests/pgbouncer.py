@@ -30,6 +30,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = {sessions}
 server_round_robin = 1
+server_login_retry = 1
 """
 
 
@@ -51,9 +52,9 @@ def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
         file = Path(directory) / "pgbouncer.ini"
         file.write_text(CONFIGURATION.format(host=postgres.host, port=port, sessions=SESSIONS))
         Path(directory).chmod(0o755)
-        # It refuses to run as the superuser, as tests do in containers.
+        # Nobody but the server's own user may use its socket.
         with subprocess.Popen(
-            [program, "--quiet", str(file)], user=postgres.system_user
+            [program, "--quiet", str(file)], user=Path(postgres.host).owner()
         ) as process:
             try:
                 _wait_for(process, port)
