@@ -22,7 +22,17 @@ def retrieve(_world: World, _params: Params) -> StripeObject:
         "email": "owner@example.com",
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": "Paidup emulator", "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": {
+                "icon": None,
+                "logo": None,
+                "primary_color": None,
+                "secondary_color": None,
+            },
+            "card_payments": {"statement_descriptor_prefix": None},
+            "dashboard": {"display_name": "Paidup emulator", "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": "PAIDUP EMULATOR"},
+        },
         "type": "standard",
     }
 

@@ -96,7 +96,7 @@ def _configuration(world: World, params: Params) -> StripeObject:
             profile, "headline", "privacy_policy_url", "terms_of_service_url"
         ),
         "created": now,
-        "features": _laid_over(ALL_OFF, params["features"]),
+        "features": _features(ALL_OFF, params["features"]),
         "is_default": False,
         "livemode": False,
         "login_page": {
@@ -122,6 +122,14 @@ def _laid_over(base: Params, changes: Params) -> Params:
     return result
 
 
+def _features(base: Params, changes: Params) -> Params:
+    features = _laid_over(base, changes)
+    for product in features["subscription_update"]["products"]:
+        given = product.get("adjustable_quantity", {})
+        product["adjustable_quantity"] = {"enabled": False, "maximum": None, "minimum": 1, **given}
+    return features
+
+
 def retrieve_configuration(world: World, _params: Params, configuration: str) -> StripeObject:
     return world.portal_configurations.retrieve(configuration)
 
@@ -131,7 +139,7 @@ def update_configuration(world: World, params: Params, configuration: str) -> St
     with world.events.updating("billing_portal.configuration.updated", row):
         write(row, params, ("active", "default_return_url", "name"))
         row["business_profile"] |= params.get("business_profile") or {}
-        row["features"] = _laid_over(row["features"], params.get("features", {}))
+        row["features"] = _features(row["features"], params.get("features", {}))
         row["updated"] = world.clock.now()
     return row
 

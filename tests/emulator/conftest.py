@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
-import stripe
 from aiohttp import web
 
+from tests.emulator.checked import CheckedClient
 from tests.emulator.shop import Receiver, Shop, client
 
 
@@ -22,12 +22,17 @@ def emulator() -> Iterator[str]:
 
 @pytest.fixture
 async def shop(emulator: str) -> AsyncIterator[Shop]:
-    http_client = stripe.AIOHTTPClient()
+    """Give an empty emulator, and hold all its answers and events to the SDK's types."""
+    found: list[str] = []
+    http_client = CheckedClient(found)
     async with aiohttp.ClientSession() as web_session:
-        shop = Shop(emulator, client(emulator, http_client), web_session)
+        shop = Shop(emulator, client(emulator, http_client), web_session, found)
         await shop.control("/reset")
         yield shop
+        await shop.control("/faults", {}, method="PUT")
+        await shop.events()
     await http_client.close_async()
+    assert found == []
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import aiohttp
 import stripe
 from aiohttp import web
 
+from tests.emulator.checked import answer_findings
+
 KEY = "sk_test_paidup_example"
 GOOD = "4242424242424242"
 NO_FUNDS = "4000000000009995"
@@ -25,8 +27,12 @@ def client(url: str, http_client: Any) -> stripe.StripeClient:
 
 
 class Shop:
-    def __init__(self, url: str, stripe_client: stripe.StripeClient, web_session: Any) -> None:
+    def __init__(
+        self, url: str, stripe_client: stripe.StripeClient, web_session: Any, found: list[str]
+    ) -> None:
         self.url = url
+        #: What was wrong with answers, for the fixture to look at in the end.
+        self.found = found
         self.stripe = stripe_client.v1
         self.client = stripe_client
         self._web: aiohttp.ClientSession = web_session
@@ -42,7 +48,9 @@ class Shop:
     async def raw(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
         headers = {"Authorization": f"Bearer {KEY}", **options.pop("headers", {})}
         response = await self._web.request(method, self.url + path, headers=headers, **options)
-        await response.read()
+        content = await response.read()
+        if path.startswith("/v1/") and method != "HEAD":
+            self.found += answer_findings(response.status, content)
         return response
 
     async def pay(self, session_id: str, number: str | None = GOOD, **answers: Any) -> Any:
