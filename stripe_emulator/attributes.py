@@ -15,6 +15,9 @@ def write(row: StripeObject, params: Params, names: Iterable[str]) -> None:
 
 
 def unset_if_empty(value: object) -> object:
+    """Give null for an empty string, within an object too."""
+    if isinstance(value, dict):
+        return {name: unset_if_empty(inner) for name, inner in value.items()}
     return None if value == "" else value
 
 

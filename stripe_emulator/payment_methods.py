@@ -1,7 +1,7 @@
 from stripe import params as accepted
 
 from stripe_emulator import ids, instruments
-from stripe_emulator.attributes import merged, write
+from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest, MissingParameter, UnsupportedByEmulator
 from stripe_emulator.instruments import Card
 from stripe_emulator.pagination import matching, page
@@ -19,6 +19,19 @@ NO_ADDRESS = {
     "postal_code": None,
     "state": None,
 }
+NO_DETAILS: StripeObject = {
+    "address": NO_ADDRESS,
+    "email": None,
+    "name": None,
+    "phone": None,
+    "tax_id": None,
+}
+
+
+def _billing_details(base: StripeObject, changes: Params) -> StripeObject:
+    details = {**base, **picked(changes, *changes)}
+    details["address"] = {**NO_ADDRESS, **(details["address"] or {})}
+    return details
 
 
 def from_card(world: World, card: Card, billing_details: Params | None = None) -> StripeObject:
@@ -27,14 +40,7 @@ def from_card(world: World, card: Card, billing_details: Params | None = None) -
             "id": ids.new("pm"),
             "object": "payment_method",
             "allow_redisplay": "unspecified",
-            "billing_details": {
-                "address": NO_ADDRESS,
-                "email": None,
-                "name": None,
-                "phone": None,
-                "tax_id": None,
-                **(billing_details or {}),
-            },
+            "billing_details": _billing_details(NO_DETAILS, billing_details or {}),
             "card": _card(world, card),
             "created": world.clock.now(),
             "customer": None,
@@ -119,7 +125,9 @@ def retrieve(world: World, _params: Params, payment_method: str) -> StripeObject
 def update(world: World, params: Params, payment_method: str) -> StripeObject:
     row = world.payment_methods.retrieve(payment_method)
     with world.events.updating("payment_method.updated", row):
-        row["billing_details"] = {**row["billing_details"], **params.get("billing_details", {})}
+        row["billing_details"] = _billing_details(
+            row["billing_details"], params.get("billing_details", {})
+        )
         write(row, params, ("allow_redisplay",))
     return row
 

@@ -1,18 +1,21 @@
 """Whatever is sent, the answer is Stripe's, and never an accident."""
 
 import io
+import re
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from stripe_emulator import parameters
 from stripe_emulator.api import FORM, ROUTES
 from stripe_emulator.routing import Route
+from tests.emulator.checked import answer_findings
 from tests.emulator.shop import DAY, KEY, Shop
 
 POSTS = sorted(route.path for route in ROUTES if route.method == "POST")
@@ -130,11 +133,14 @@ class Target:
         return text
 
     async def status(self, method: str, path: str, **options: Any) -> int:
-        """Call, and make sure that a refusal says why."""
+        """Call, and make sure that the answer is as Stripe's, and a refusal says why."""
         headers = {"Authorization": f"Bearer {KEY}", **options.pop("headers", {})}
         async with self.web.request(
             method, self.url + self.fill(path), headers=headers, **options
         ) as response:
+            content = await response.read()
+            if path.startswith("/v1/"):
+                assert answer_findings(response.status, content) == [], (method, path)
             body = await response.json()
             assert response.status == 200 or body["error"]["message"], (method, path, body)
             return response.status
@@ -146,6 +152,11 @@ async def target(shop: Shop) -> Target:
     subscription = await shop.subscribe(price)
     (item,) = subscription["items"].data
     session = await shop.session(price)
+    expired = await shop.session(price)
+    await shop.stripe.checkout.sessions.expire_async(expired.id)
+    canceled = await shop.subscribe(price)
+    await shop.stripe.subscriptions.cancel_async(canceled.id)
+    (event, *_) = await shop.events()
     (configuration,) = (await shop.stripe.billing_portal.configurations.list_async()).data
     (feature,) = (await shop.stripe.entitlements.features.list_async()).data
     endpoint = await shop.stripe.webhook_endpoints.create_async(
@@ -163,9 +174,22 @@ async def target(shop: Shop) -> Target:
         "payment_method": subscription.default_payment_method,
         "endpoint": endpoint.id,
         "feature": feature.id,
+        "expired": expired.id,
+        "canceled": canceled.id,
+        "event": event.id,
         "soon": str(await shop.now() + 5 * DAY),
     }
     return Target(shop.url, shop._web, ids)
+
+
+#: What a path names: what fits it, nothing, something else, something that has ended.
+objects = st.sampled_from(
+    ["", "", "", "cus_nobody", "{customer}", "{expired}", "{canceled}", "%00"]
+)
+
+
+def _aimed(path: str, at: str) -> str:
+    return re.sub(r"\{\w+\}", at, path) if at else path
 
 
 def _encoded(target: Target, form: list[tuple[str, list[str], str]]) -> str:
@@ -206,9 +230,47 @@ async def test_any_form_of_the_right_types_is_answered(
 ) -> None:
     drawn = dict(data.draw(well_typed(route.accepts)))
     form = [(name, [], value) for name, value in {**drawn, **SENSIBLE.get(route.path, {})}.items()]
+    path = _aimed(route.path, data.draw(objects))
     status = await target.status(
-        "POST", route.path, data=_encoded(target, form), headers={"Content-Type": FORM}
+        "POST", path, data=_encoded(target, form), headers={"Content-Type": FORM}
     )
+
+    assert status < 500
+
+
+@within_one_shop
+@given(data=st.data(), route=st.sampled_from([one for one in ROUTES if one.method == "GET"]))
+async def test_any_query_of_the_right_types_is_answered(
+    target: Target, data: st.DataObject, route: Route
+) -> None:
+    drawn = data.draw(well_typed(route.accepts)) if route.accepts else []
+    query = _encoded(target, [(name, [], value) for name, value in drawn])
+    status = await target.status("GET", f"{_aimed(route.path, data.draw(objects))}?{query}")
+
+    assert status < 500
+
+
+@settings(within_one_shop, max_examples=100)
+@given(data=st.data(), route=st.sampled_from([one for one in ROUTES if one.method == "DELETE"]))
+async def test_any_deletion_is_answered(target: Target, data: st.DataObject, route: Route) -> None:
+    drawn = data.draw(well_typed(route.accepts)) if route.accepts else []
+    query = _encoded(target, [(name, [], value) for name, value in drawn])
+    status = await target.status("DELETE", f"{_aimed(route.path, data.draw(objects))}?{query}")
+
+    assert status < 500
+
+
+@settings(within_one_shop, max_examples=50)
+@given(
+    data=st.data(),
+    method=st.sampled_from(["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"]),
+    path=st.text(st.characters(codec="utf-8"), max_size=30),
+)
+async def test_any_url_is_answered(
+    target: Target, data: st.DataObject, method: str, path: str
+) -> None:
+    below = data.draw(st.sampled_from(["/v1/", "/v1/customers/", "/v1/subscriptions/", "/v2/"]))
+    status = await target.status(method, URL(below + quote(path, safe=""), encoded=True).raw_path)
 
     assert status < 500
 
