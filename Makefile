@@ -67,4 +67,4 @@ image: ## Build the container image (IMAGE=name:tag)
 	docker build --tag $(IMAGE) .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) dist build artifacts
+	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules
