@@ -22,6 +22,13 @@ class Agenda:
         self._heap: list[Due] = []
         self._order = itertools.count()
 
+    def __getstate__(self) -> dict[str, list[Due]]:
+        return {"_heap": self._heap}
+
+    def __setstate__(self, saved: dict[str, list[Due]]) -> None:
+        self._heap = saved["_heap"]
+        self._order = itertools.count(max((due.order for due in self._heap), default=-1) + 1)
+
     def wake(self, kind: str, object_id: str, moment: int) -> None:
         heapq.heappush(self._heap, Due(moment, next(self._order), kind, object_id))
 

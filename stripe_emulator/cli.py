@@ -14,6 +14,7 @@ from stripe_emulator.emulator import Emulator, Webhook
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.faults import Faults, from_json
 from stripe_emulator.settings import Settings
+from stripe_emulator.state import StateFile, StateRefused
 
 DEFAULT_LISTEN = "127.0.0.1:12111"
 HIGHEST_PORT = 65535
@@ -43,6 +44,10 @@ def main(
         str,
         typer.Option(help="Fault knobs to begin with: a JSON object, or a file that holds one."),
     ] = "{}",
+    state: Annotated[
+        Path | None,
+        typer.Option(help="A file to keep everything in over restarts; made where there is none."),
+    ] = None,
 ) -> None:
     """Serve a local, stateful Stripe: API, Checkout, portal, webhooks and a clock to move."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -50,7 +55,9 @@ def main(
     webhooks = _webhooks(webhook or [], webhook_secret or [])
     emulator = Emulator(settings=Settings(), webhooks=webhooks, faults=_faults(faults))
     try:
-        asyncio.run(server.serve(emulator, host, port))
+        asyncio.run(server.serve(emulator, host, port, StateFile(state) if state else None))
+    except StateRefused as error:
+        _refuse(str(error))
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
         _refuse(f"Port {port} on {host} {reason}. Choose another with --listen HOST:PORT.")

@@ -7,7 +7,7 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import aiohttp
@@ -162,6 +162,17 @@ class Deliveries:
 
     def count(self, state: str) -> int:
         return sum(delivery.state == state for delivery in self._log)
+
+    def to_save(self) -> list[dict[str, Any]]:
+        names = [field.name for field in fields(Delivery) if field.name != "world"]
+        return [{name: getattr(delivery, name) for name in names} for delivery in self._log]
+
+    def put_back(self, world: World, saved: list[dict[str, Any]]) -> None:
+        """Go on with what was under way."""
+        self._log = [Delivery(world=world, **one) for one in saved]
+        for delivery in self._log:
+            if delivery.state == "pending":
+                self._start(delivery)
 
     async def forget(self) -> None:
         await _cancel(self._tasks)

@@ -38,6 +38,8 @@ class Emulator:
     ) -> None:
         self.fault_counts: Counter[str] = Counter()
         self.requests = RequestLog()
+        #: Counts what may have changed the world, for whoever saves it.
+        self.changes = 0
         self.deliveries = Deliveries(self.fault_counts)
         self._first_settings = settings
         self._first_faults = faults
@@ -54,10 +56,19 @@ class Emulator:
             base_url=self._base_url, settings=self._first_settings, publish=self._publish
         )
         portal.add_default_configuration(self.world)
+        self.register_webhooks()
+
+    def register_webhooks(self) -> None:
+        """Have those of the command line; what a saved world knows of them is out of date."""
         for webhook in self._webhooks:
-            webhook_endpoints.register(self.world, webhook.url, webhook.secrets, {})
+            known = self.world.webhook_endpoints.where(url=webhook.url)
+            if known:
+                webhook_endpoints.sign_with(self.world, known[0], webhook.secrets)
+            else:
+                webhook_endpoints.register(self.world, webhook.url, webhook.secrets, {})
 
     def _publish(self, event: StripeObject) -> None:
+        self.changes += 1
         if self.faults.webhooks.same_second:
             event["created"] = self._webhook_faults.second(event["created"])
         self.deliveries.publish(self.world, event)

@@ -30,6 +30,12 @@ class EventLog:
         self._publish = publish
         self._cause = BY_ITSELF
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"table": self.table}
+
+    def take_over(self, saved: "EventLog") -> None:
+        self.table.take_over(saved.table)
+
     @contextmanager
     def caused_by(self, cause: Cause) -> Iterator[None]:
         outer, self._cause = self._cause, cause

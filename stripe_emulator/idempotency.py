@@ -43,6 +43,13 @@ class IdempotencyKeys:
     def finish(self, key: str, reply: Reply) -> None:
         self._entries[key].reply = reply
 
+    def to_save(self) -> dict[str, _Entry]:
+        """Give those that are answered; what is under way ends with the process."""
+        return {key: entry for key, entry in self._entries.items() if entry.reply is not None}
+
+    def put_back(self, saved: dict[str, _Entry]) -> None:
+        self._entries = saved
+
     def abandon(self, key: str) -> None:
         """Forget a request that never began, so that it may be corrected and sent again."""
         self._entries.pop(key, None)

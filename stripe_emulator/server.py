@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from email.utils import formatdate
+from typing import Any
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from stripe_emulator.control import ControlSurface
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InternalError, MethodNotAllowed, UnrecognizedUrl
 from stripe_emulator.request_log import logging_to
+from stripe_emulator.state import StateFile
 
 LARGEST_BODY = 1024 * 1024
 #: How late something due in real time may be noticed, when nobody asks before.
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 def application(emulator: Emulator) -> web.Application:
     app = web.Application(
         client_max_size=LARGEST_BODY,
-        middlewares=[logging_to(emulator.requests), _speak_like_stripe],
+        middlewares=[logging_to(emulator.requests), _noting_changes(emulator), _speak_like_stripe],
     )
     Api(emulator).add_to(app)
     ControlSurface(emulator).add_to(app)
@@ -53,6 +55,15 @@ async def _tick(emulator: Emulator) -> None:
             log.exception("What was due could not be done")
 
 
+def _noting_changes(emulator: Emulator) -> Any:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        emulator.changes += request.method != "GET"
+        return await handler(request)
+
+    return middleware
+
+
 @web.middleware
 async def _speak_like_stripe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give Stripe's error body also where no endpoint was reached or one broke."""
@@ -69,8 +80,8 @@ async def _speak_like_stripe(request: web.Request, handler: Handler) -> web.Stre
         return refusal(InternalError(), ids.new("req"))
 
 
-async def serve(emulator: Emulator, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; OSError if the port cannot be had."""
+async def serve(emulator: Emulator, host: str, port: int, state: StateFile | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; OSError if the port cannot be had, StateRefused if `state`."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -82,7 +93,19 @@ async def serve(emulator: Emulator, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{runner.addresses[0][1]}"
         emulator.listening_at(url)
+        keeper = _kept(emulator, state)
         print(f"stripe_emulator listening on {url}", flush=True)  # noqa: T201 -- who starts us waits for it
         await stop.wait()
+        if keeper is not None:
+            keeper.cancel()
     finally:
         await runner.cleanup()
+    if state is not None:
+        state.save(emulator)
+
+
+def _kept(emulator: Emulator, state: StateFile | None) -> asyncio.Task[None] | None:
+    if state is None:
+        return None
+    state.load(emulator)
+    return asyncio.create_task(state.keep(emulator))

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -7,6 +7,13 @@ from stripe_emulator.errors import ReferenceMissing, ResourceMissing
 
 StripeObject = dict[str, Any]
 Keep = Callable[[StripeObject], bool]
+
+
+@runtime_checkable
+class Outlasting(Protocol):
+    """What a saved world's counterpart is read into, because others hold on to it."""
+
+    def take_over(self, saved: Any) -> None: ...
 
 
 class Table:
@@ -17,6 +24,12 @@ class Table:
         self._rows: dict[str, StripeObject] = {}
         self._owner = owner
         self._owned: dict[str, list[StripeObject]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_rows": self._rows, "_owned": self._owned}
+
+    def take_over(self, saved: "Table") -> None:
+        vars(self).update(vars(saved))
 
     def add(self, row: StripeObject) -> StripeObject:
         self._rows[row["id"]] = row

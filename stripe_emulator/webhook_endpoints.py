@@ -30,8 +30,12 @@ def register(world: World, url: str, secrets: tuple[str, ...], params: Params) -
             **picked(params, "description"),
         }
     )
-    world.signing_secrets[endpoint["id"]] = tuple(SigningSecret(value=one) for one in secrets)
+    sign_with(world, endpoint, secrets)
     return endpoint
+
+
+def sign_with(world: World, endpoint: StripeObject, secrets: tuple[str, ...]) -> None:
+    world.signing_secrets[endpoint["id"]] = tuple(SigningSecret(value=one) for one in secrets)
 
 
 def create(world: World, params: Params) -> StripeObject:

@@ -79,7 +79,7 @@ def test_help_names_the_options() -> None:
     result = _run("--help")
 
     assert result.returncode == 0
-    for option in ("--faults", "--listen", "--webhook", "--webhook-secret"):
+    for option in ("--faults", "--listen", "--state", "--webhook", "--webhook-secret"):
         assert option in result.stdout
 
 
