@@ -57,8 +57,9 @@ lock: setup ## Lock the dependencies anew, with hashes
 	$(LOCK) --group build --output-file requirements/build.txt
 	$(LOCK) --group dev pyproject.toml --output-file requirements/dev.txt
 
-bench: setup ## Measure checks, each beside a bare echo in the same run
+bench: setup ## Measure checks, each beside a bare echo in the same run, and the emulator
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.emulator
 
 soak: setup ## Run a deployment under every fault at once (MINUTES=15, WRITE=1: into docs/reliability.md)
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WRITE),--write)
