@@ -6,12 +6,14 @@ from stripe_emulator.settings import ACCOUNT_ID
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
+NAME = "Paidup emulator"
+
 
 def retrieve(_world: World, _params: Params) -> StripeObject:
     return {
         "id": ACCOUNT_ID,
         "object": "account",
-        "business_profile": {"name": "Paidup emulator", "url": None},
+        "business_profile": {"name": NAME, "url": None},
         "business_type": "company",
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
@@ -30,7 +32,7 @@ def retrieve(_world: World, _params: Params) -> StripeObject:
                 "secondary_color": None,
             },
             "card_payments": {"statement_descriptor_prefix": None},
-            "dashboard": {"display_name": "Paidup emulator", "timezone": "Etc/UTC"},
+            "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
             "payments": {"statement_descriptor": "PAIDUP EMULATOR"},
         },
         "type": "standard",

@@ -2,7 +2,7 @@
 
 from stripe.params import checkout as accepted
 
-from stripe_emulator import amounts, blanks, checkout_rules, ids, sales, subscriptions
+from stripe_emulator import amounts, blanks, checkout_rules, ids, payable_with, sales, subscriptions
 from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.orders import Purchase, Sale
@@ -40,8 +40,6 @@ ATTRIBUTES = (
     "tax_id_collection",
     "wallet_options",
 )
-#: What the emulator's customers can pay with.
-PAYMENT_METHOD_TYPES = ("card",)
 
 
 def create(world: World, params: Params) -> StripeObject:
@@ -83,7 +81,7 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
         "metadata": merged({}, params.get("metadata", {})),
         "mode": params["mode"],
         "payment_method_collection": params.get("payment_method_collection", "always"),
-        "payment_method_types": _payment_method_types(params),
+        "payment_method_types": payable_with.offered(params, sold[0].price["currency"]),
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         **picked(params, *ATTRIBUTES),
         **_how_shown(world, params, session_id),
@@ -104,15 +102,6 @@ def _how_shown(world: World, params: Params, session_id: str) -> StripeObject:
         "ui_mode": params["ui_mode"],
         "url": None,
     }
-
-
-def _payment_method_types(params: Params) -> list[str]:
-    allowed = params.get("allowed_payment_method_types") or PAYMENT_METHOD_TYPES
-    excluded = params.get("excluded_payment_method_types") or ()
-    types = [kind for kind in PAYMENT_METHOD_TYPES if kind in allowed and kind not in excluded]
-    if not types:
-        raise InvalidRequest("No valid payment method types for this Checkout Session.")
-    return types
 
 
 def _custom_text(given: Params) -> StripeObject:

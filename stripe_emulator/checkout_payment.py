@@ -1,32 +1,77 @@
 """What happens when a customer fills in a Checkout Session's form and presses the button."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from stripe_emulator import collection, customers, payment_methods, setups, subscriptions, trials
+from stripe_emulator import (
+    attempts,
+    checkout_completion,
+    collection,
+    customers,
+    invoices,
+    payment_methods,
+    payments,
+    setups,
+    subscriptions,
+    trials,
+)
+from stripe_emulator.attempts import Attempt
 from stripe_emulator.errors import InvalidRequest
-from stripe_emulator.instruments import Card, Decline
+from stripe_emulator.instruments import Debit, Decline, Instrument, type_of
 from stripe_emulator.orders import Order
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
+REQUIRES_ACTION = Attempt(status="requires_action")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the customer typed; no card where none was asked for."""
+    """What the customer typed; no instrument where none was asked for."""
 
     email: str | None
-    card: Card | None
+    instrument: Instrument | None
+    name: str | None = None
+    #: What to answer if the bank asks; null leaves the question open for `authenticate`.
+    authenticate: bool | None = None
 
 
-def pay(world: World, session: StripeObject, answers: Answers) -> Decline | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What the form shows; the codes are null unless it was declined."""
+
+    outcome: Literal["complete", "declined", "requires_action"]
+    code: str | None = None
+    decline_code: str | None = None
+    message: str | None = None
+    #: What was charged or waits for authentication; null where nothing is due today.
+    payment_intent: str | None = None
+
+
+def pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
+    """Fill in the form, and press the button."""
     _check(world, session, answers)
+    if answers.authenticate is not None and _is_awaited(world, session, answers.instrument):
+        return authenticate(world, session, succeed=answers.authenticate)
+    _take_down(world, session, answers)
     customer = _customer(world, session, answers)
     payment_method = _payment_method(world, customer, answers)
     buy = _pay_now if session["amount_total"] > 0 else _pay_later
-    decline = buy(world, session, customer, payment_method)
-    if decline is None:
-        _complete(world, session, customer, answers)
-    return decline
+    attempt = buy(world, session, customer, payment_method)
+    if attempt.status == "requires_action" and answers.authenticate is not None:
+        return authenticate(world, session, succeed=answers.authenticate)
+    return _finish(world, session, attempt)
+
+
+def authenticate(world: World, session: StripeObject, *, succeed: bool) -> Outcome:
+    """Answer the bank's question that the last `pay` ended with."""
+    purchase = world.purchases[session["id"]]
+    awaited = world.payment_methods.find(purchase.awaited_id)
+    if session["status"] != "open" or awaited is None:
+        raise InvalidRequest(f"The Checkout Session {session['id']} waits for no authentication.")
+    world.purchases[session["id"]] = replace(purchase, awaited_id=None)
+    proceed = _authenticate_payment if session["amount_total"] > 0 else _authenticate_setup
+    return _finish(world, session, proceed(world, session, awaited, succeed=succeed))
 
 
 def _check(world: World, session: StripeObject, answers: Answers) -> None:
@@ -35,38 +80,54 @@ def _check(world: World, session: StripeObject, answers: Answers) -> None:
             f"The Checkout Session {session['id']} is {session['status']}; "
             "only an open one can be paid."
         )
-    if answers.card is None and not _card_is_optional(session):
+    if answers.instrument is None and not payment_method_is_optional(session):
         raise InvalidRequest("The form asks for a card: give its `number`.", param="number")
-    if _email(world, session, answers) is None:
+    if answers.instrument and type_of(answers.instrument) not in session["payment_method_types"]:
+        raise InvalidRequest(
+            f"This Checkout Session cannot be paid by {type_of(answers.instrument)}.",
+            param="payment_method_type",
+        )
+    if known_email(world, session) is None and answers.email is None:
         raise InvalidRequest("The form asks for an e-mail address.", param="email")
 
 
-def _card_is_optional(session: StripeObject) -> bool:
+def payment_method_is_optional(session: StripeObject) -> bool:
     free = bool(session["amount_total"] == 0)
     return free and session["payment_method_collection"] == "if_required"
 
 
-def _email(world: World, session: StripeObject, answers: Answers) -> str | None:
+def known_email(world: World, session: StripeObject) -> str | None:
+    """Give the address that the form need not ask for."""
     customer = world.customers.find(world.purchases[session["id"]].customer_id)
-    known = customer["email"] if customer else session["customer_email"]
-    return known or answers.email
+    known: str | None = customer.get("email") if customer else None
+    return known or session["customer_email"]
+
+
+def _is_awaited(world: World, session: StripeObject, instrument: Instrument | None) -> bool:
+    awaited = world.purchases[session["id"]].awaited_id
+    return awaited is not None and world.instruments[awaited] == instrument
+
+
+def _take_down(world: World, session: StripeObject, answers: Answers) -> None:
+    purchase = world.purchases[session["id"]]
+    world.purchases[session["id"]] = replace(purchase, email=answers.email, awaited_id=None)
 
 
 def _customer(world: World, session: StripeObject, answers: Answers) -> StripeObject:
     purchase = world.purchases[session["id"]]
     if purchase.customer_id is not None:
         return world.customers.referenced(purchase.customer_id, "customer")
-    email = _email(world, session, answers)
-    customer = customers.create(world, {"email": email} if email else {})
+    given = {"email": known_email(world, session) or answers.email, "name": answers.name}
+    customer = customers.create(world, {name: value for name, value in given.items() if value})
     world.purchases[session["id"]] = replace(purchase, customer_id=customer["id"])
     return customer
 
 
 def _payment_method(world: World, customer: StripeObject, answers: Answers) -> StripeObject | None:
-    if answers.card is None:
+    if answers.instrument is None:
         return None
-    email = customer["email"] or answers.email
-    return payment_methods.from_card(world, answers.card, {"email": email})
+    details = {"email": customer["email"] or answers.email, "name": answers.name}
+    return payment_methods.from_instrument(world, answers.instrument, details)
 
 
 def _pay_now(
@@ -74,15 +135,42 @@ def _pay_now(
     session: StripeObject,
     customer: StripeObject,
     payment_method: StripeObject | None,
-) -> Decline | None:
+) -> Attempt:
+    refusal = _refusal_of_debit(world, payment_method)
+    if refusal is not None:
+        return attempts.failed(refusal)
     # Stripe shows a card that is then declined on no customer.
-    if payment_method and world.cards[payment_method["id"]].charge_decline is None:
+    if payment_method and _goes_through(world, payment_method):
         payment_methods.attach(world, payment_method, customer["id"])
     subscription = _unpaid_subscription(world, session) or _subscribe(world, session, customer)
     invoice = world.invoices[subscription["latest_invoice"]]
     if invoice["status"] == "paid":
-        return None
-    return collection.collect(world, invoice, payment_method, remember=True)
+        return attempts.SUCCEEDED
+    attempt = collection.collect(world, invoice, payment_method, remember=True)
+    _await(world, session, payment_method, attempt)
+    return attempt
+
+
+def _refusal_of_debit(world: World, payment_method: StripeObject | None) -> Decline | None:
+    """Find what Stripe knows of a bank account before it debits it."""
+    instrument = payment_method and world.instruments[payment_method["id"]]
+    return instrument.attach_decline if isinstance(instrument, Debit) else None
+
+
+def _goes_through(world: World, payment_method: StripeObject) -> bool:
+    instrument = world.instruments[payment_method["id"]]
+    return isinstance(instrument, Debit) or (
+        instrument.charge_decline is None
+        and not payments.needs_authentication(world, payment_method, on_session=True)
+    )
+
+
+def _await(
+    world: World, session: StripeObject, payment_method: StripeObject | None, attempt: Attempt
+) -> None:
+    if payment_method is not None and attempt.status == "requires_action":
+        purchase = world.purchases[session["id"]]
+        world.purchases[session["id"]] = replace(purchase, awaited_id=payment_method["id"])
 
 
 def _unpaid_subscription(world: World, session: StripeObject) -> StripeObject | None:
@@ -94,20 +182,65 @@ def _unpaid_subscription(world: World, session: StripeObject) -> StripeObject | 
     return subscription
 
 
+def _authenticate_payment(
+    world: World, session: StripeObject, payment_method: StripeObject, *, succeed: bool
+) -> Attempt:
+    subscription = world.subscriptions[world.purchases[session["id"]].subscription_id or ""]
+    if subscription["status"] != "incomplete":
+        raise InvalidRequest("It is too late to authenticate: the payment has been given up.")
+    if succeed and world.instruments[payment_method["id"]].charge_decline is None:
+        payment_methods.attach(world, payment_method, subscription["customer"])
+    invoice = world.invoices[subscription["latest_invoice"]]
+    return collection.authenticate(world, invoice, succeed=succeed, remember=True)
+
+
 def _pay_later(
     world: World,
     session: StripeObject,
     customer: StripeObject,
     payment_method: StripeObject | None,
-) -> Decline | None:
-    """Nothing is due today, so the card is only put on file."""
-    if payment_method is not None:
-        decline = setups.confirm(world, payment_method, customer["id"])
-        if decline is not None:
-            return decline
-        payment_methods.attach(world, payment_method, customer["id"])
+) -> Attempt:
+    """Nothing is due today, so the instrument is only put on file."""
+    if payment_method is None:
+        _subscribe(world, session, customer)
+        return attempts.SUCCEEDED
+    intent = setups.confirm(world, payment_method, customer["id"])
+    purchase = world.purchases[session["id"]]
+    world.purchases[session["id"]] = replace(purchase, setup_intent_id=intent["id"])
+    return _after_setup(world, session, customer, payment_method, intent)
+
+
+def _authenticate_setup(
+    world: World, session: StripeObject, payment_method: StripeObject, *, succeed: bool
+) -> Attempt:
+    purchase = world.purchases[session["id"]]
+    intent = world.setup_intents[purchase.setup_intent_id or ""]
+    setups.authenticate(world, intent, succeed=succeed)
+    customer = world.customers.referenced(purchase.customer_id or "", "customer")
+    return _after_setup(world, session, customer, payment_method, intent)
+
+
+def _after_setup(
+    world: World,
+    session: StripeObject,
+    customer: StripeObject,
+    payment_method: StripeObject,
+    intent: StripeObject,
+) -> Attempt:
+    if intent["status"] == "requires_action":
+        _await(world, session, payment_method, REQUIRES_ACTION)
+        return REQUIRES_ACTION
+    if intent["status"] != "succeeded":
+        return attempts.failed(_decline_of(intent["last_setup_error"]))
+    payment_methods.attach(world, payment_method, customer["id"])
     _subscribe(world, session, customer, payment_method)
-    return None
+    return attempts.SUCCEEDED
+
+
+def _decline_of(error: StripeObject) -> Decline:
+    return Decline(
+        code=error["code"], decline_code=error.get("decline_code"), message=error["message"]
+    )
 
 
 def _subscribe(
@@ -132,25 +265,26 @@ def _subscribe(
     return subscription
 
 
-def _complete(
-    world: World, session: StripeObject, customer: StripeObject, answers: Answers
-) -> None:
-    subscription = world.subscriptions[world.purchases[session["id"]].subscription_id or ""]
-    with world.events.updating("customer.updated", customer):
-        customer["currency"] = subscription["currency"]
-        customer["email"] = customer["email"] or answers.email
-    session.update(
-        customer=customer["id"],
-        customer_details=_customer_details(customer),
-        invoice=subscription["latest_invoice"],
-        payment_status="paid" if session["amount_total"] > 0 else "no_payment_required",
-        status="complete",
-        subscription=subscription["id"],
-        url=None,
+def _finish(world: World, session: StripeObject, attempt: Attempt) -> Outcome:
+    if attempt.status in ("succeeded", "processing"):
+        checkout_completion.complete(world, session, attempt)
+    payment_intent = _payment_intent_id(world, session)
+    if attempt.status == "requires_action":
+        return Outcome(outcome="requires_action", payment_intent=payment_intent)
+    if attempt.decline is None:
+        return Outcome(outcome="complete", payment_intent=payment_intent)
+    return Outcome(
+        outcome="declined",
+        code=attempt.decline.code,
+        decline_code=attempt.decline.decline_code,
+        message=attempt.decline.message,
+        payment_intent=payment_intent,
     )
-    world.events.emit("checkout.session.completed", session)
 
 
-def _customer_details(customer: StripeObject) -> StripeObject:
-    shown = ("address", "business_name", "email", "individual_name", "name", "phone", "tax_exempt")
-    return {**{name: customer[name] for name in shown}, "tax_ids": []}
+def _payment_intent_id(world: World, session: StripeObject) -> str | None:
+    subscription = world.subscriptions.find(world.purchases[session["id"]].subscription_id)
+    if subscription is None or not world.invoice_payments.of(subscription["latest_invoice"]):
+        return None
+    intent = invoices.intent_of(world, world.invoices[subscription["latest_invoice"]])
+    return str(intent["id"])

@@ -8,21 +8,22 @@ import orjson
 from aiohttp import web
 
 from stripe_emulator import (
+    checkout_form,
     checkout_payment,
     due,
     faults,
+    form_answers,
     ids,
-    instruments,
     portal_actions,
     settings,
     signing_secrets,
     webhook_endpoints,
 )
 from stripe_emulator.api import ENDPOINTS, refusal
-from stripe_emulator.checkout_payment import Answers
+from stripe_emulator.checkout_payment import Outcome
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InvalidRequest, StripeError
-from stripe_emulator.instruments import Card, Decline
+from stripe_emulator.instruments import Decline
 from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
@@ -42,6 +43,8 @@ class ControlSurface:
     def add_to(self, app: web.Application) -> None:
         for method, path, control in (
             ("POST", "/checkout/{session}/pay", self._pay),
+            ("POST", "/checkout/{session}/authenticate", self._authenticate),
+            ("GET", "/checkout/{session}/form", self._form),
             ("POST", "/portal/{session}/cancel", self._cancel),
             ("POST", "/portal/{session}/renew", self._renew),
             ("POST", "/portal/{session}/update", self._update),
@@ -63,13 +66,31 @@ class ControlSurface:
             app.router.add_route(method, PREFIX + path, _json(control))
 
     async def _pay(self, request: web.Request, body: Body) -> Body:
-        answers = Answers(email=_text(body, "email"), card=_card(body))
+        answers = form_answers.read(body)
 
         def pay(world: World) -> StripeObject:
             session = world.checkout_sessions.retrieve(request.match_info["session"])
-            return _outcome(checkout_payment.pay(world, session, answers))
+            return asdict(checkout_payment.pay(world, session, answers))
 
         return self._emulator.perform(pay)
+
+    async def _authenticate(self, request: web.Request, body: Body) -> Body:
+        succeed = form_answers.flag_or_null(body, "succeed")
+        if succeed is None:
+            raise InvalidRequest("`succeed` takes true or false.", param="succeed")
+
+        def authenticate(world: World) -> StripeObject:
+            session = world.checkout_sessions.retrieve(request.match_info["session"])
+            return asdict(checkout_payment.authenticate(world, session, succeed=succeed))
+
+        return self._emulator.perform(authenticate)
+
+    async def _form(self, request: web.Request, _body: Body) -> Body:
+        def describe(world: World) -> StripeObject:
+            session = world.checkout_sessions.retrieve(request.match_info["session"])
+            return checkout_form.describe(world, session)
+
+        return self._emulator.perform(describe)
 
     async def _cancel(self, request: web.Request, body: Body) -> Body:
         immediately = _flag(body, "immediately")
@@ -110,13 +131,13 @@ class ControlSurface:
         return self._emulator.perform(perform)
 
     async def _payment_method(self, request: web.Request, body: Body) -> Body:
-        card = _card(body)
-        if card is None:
+        instrument = form_answers.instrument(body)
+        if instrument is None:
             raise InvalidRequest("Give the card's `number`.", param="number")
 
         def put_on_file(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
-            return _outcome(portal_actions.put_on_file(world, session, card))
+            return _declined_or_not(portal_actions.put_on_file(world, session, instrument))
 
         return self._emulator.perform(put_on_file)
 
@@ -216,24 +237,16 @@ def _body(raw: bytes) -> Body:
     return body
 
 
-def _outcome(decline: Decline | None) -> Body:
-    if decline is None:
-        return {"outcome": "complete", "code": None, "decline_code": None}
-    return {
-        "outcome": "declined",
-        "code": decline.code,
-        "decline_code": decline.decline_code,
-    }
-
-
-def _card(body: Body) -> Card | None:
-    number = _text(body, "number")
-    if number is None:
-        return None
-    card = instruments.by_number(number)
-    if card is None:
-        raise InvalidRequest(f"There is no test card {number!r} here.", param="number")
-    return card
+def _declined_or_not(decline: Decline | None) -> Body:
+    outcome = Outcome(outcome="complete")
+    if decline is not None:
+        outcome = Outcome(
+            outcome="declined",
+            code=decline.code,
+            decline_code=decline.decline_code,
+            message=decline.message,
+        )
+    return asdict(outcome)
 
 
 def _text(body: Body, name: str) -> str | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from stripe_emulator import checkout, collection, entitlements, renewals
+from stripe_emulator import checkout, collection, debit_settlement, entitlements, renewals
 from stripe_emulator.world import World
 
 WAKE: dict[str, Callable[[World, str], None]] = {
     "checkout.session": checkout.wake,
     "invoice": collection.wake,
+    "payment_intent": debit_settlement.wake,
     "subscription": renewals.wake,
 }
 

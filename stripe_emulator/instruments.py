@@ -1,8 +1,13 @@
-"""The test cards: what each one does, as a table to add rows to."""
+"""What customers pay with in tests, and what each of these does when it is charged."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from stripe_emulator.errors import CardDeclined
+
+#: Whether the bank asks the customer: `first` until it was set up once, `present` whenever the
+#: customer is there, `always` also when they are not.
+Authentication = Literal["never", "first", "present", "always"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,68 +22,61 @@ class Decline:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
+class Instrument:
     number: str
-    brand: str = "visa"
-    #: What `pm_…` and `tok_…` stand for this card in server-side tests.
+    #: What `pm_…` and `tok_…` stand for it in server-side tests.
     tokens: tuple[str, ...] = ()
     #: Refused already when it is put on file.
     attach_decline: Decline | None = None
     charge_decline: Decline | None = None
+    authentication: Authentication = "never"
 
     @property
     def last4(self) -> str:
         return self.number[-4:]
 
 
-def _decline(decline_code: str, message: str = "Your card was declined.") -> Decline:
-    return Decline(code="card_declined", decline_code=decline_code, message=message)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card(Instrument):
+    brand: str = "visa"
 
 
-GENERIC = _decline("generic_decline")
-INSUFFICIENT_FUNDS = _decline("insufficient_funds", "Your card has insufficient funds.")
-LOST = _decline("lost_card")
-STOLEN = _decline("stolen_card")
-VELOCITY = _decline("card_velocity_exceeded")
-EXPIRED = Decline(code="expired_card", decline_code=None, message="Your card has expired.")
-INCORRECT_CVC = Decline(
-    code="incorrect_cvc",
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Debit(Instrument):
+    """A bank account: charges are on their way for a while before they succeed or fail."""
+
+    type: Literal["sepa_debit", "au_becs_debit"]
+    #: Minutes rather than as soon as the bank may answer.
+    slow: bool = False
+    #: The failure also ends the customer's permission to debit.
+    ends_mandate: bool = False
+
+
+def type_of(instrument: Instrument) -> str:
+    return instrument.type if isinstance(instrument, Debit) else "card"
+
+
+AUTHENTICATION_REQUIRED = Decline(
+    code="authentication_required",
+    decline_code="authentication_required",
+    message="Your card was declined. This transaction requires authentication.",
+)
+AUTHENTICATION_FAILED = (
+    "We are unable to authenticate your payment method. Please choose a different payment method "
+    "and try again."
+)
+PAYMENT_AUTHENTICATION_FAILED = Decline(
+    code="payment_intent_authentication_failure",
     decline_code=None,
-    message="Your card's security code is incorrect.",
+    message=AUTHENTICATION_FAILED,
 )
-PROCESSING_ERROR = Decline(
-    code="processing_error",
+SETUP_AUTHENTICATION_FAILED = Decline(
+    code="setup_intent_authentication_failure",
     decline_code=None,
-    message="An error occurred while processing your card. Try again in a little bit.",
+    message=AUTHENTICATION_FAILED,
 )
-
-
-def _refused(number: str, decline: Decline, *tokens: str) -> Card:
-    return Card(number=number, tokens=tokens, attach_decline=decline, charge_decline=decline)
-
-
-CARDS = (
-    Card(number="4242424242424242", tokens=("pm_card_visa", "tok_visa")),
-    Card(number="5555555555554444", brand="mastercard", tokens=("pm_card_mastercard",)),
-    Card(number="378282246310005", brand="amex", tokens=("pm_card_amex",)),
-    Card(
-        number="4000000000000341",
-        tokens=("pm_card_chargeCustomerFail", "tok_chargeCustomerFail"),
-        charge_decline=GENERIC,
-    ),
-    _refused("4000000000000002", GENERIC, "pm_card_chargeDeclined", "tok_chargeDeclined"),
-    _refused("4000000000009995", INSUFFICIENT_FUNDS, "pm_card_chargeDeclinedInsufficientFunds"),
-    _refused("4000000000009987", LOST),
-    _refused("4000000000009979", STOLEN),
-    _refused("4000000000006975", VELOCITY),
-    _refused("4000000000000069", EXPIRED, "pm_card_chargeDeclinedExpiredCard"),
-    _refused("4000000000000127", INCORRECT_CVC, "pm_card_chargeDeclinedIncorrectCvc"),
-    _refused("4000000000000119", PROCESSING_ERROR, "pm_card_chargeDeclinedProcessingError"),
+MANDATE_INVALID = Decline(
+    code="payment_intent_mandate_invalid",
+    decline_code=None,
+    message="The mandate used for this payment is invalid. Please use a different payment method.",
 )
-
-BY_NUMBER = {card.number: card for card in CARDS}
-BY_TOKEN = {token: card for card in CARDS for token in card.tokens}
-
-
-def by_number(number: str) -> Card | None:
-    return BY_NUMBER.get(number.replace(" ", "").replace("-", ""))

@@ -2,6 +2,7 @@ from stripe import params as accepted
 
 from stripe_emulator import collection, invoices, payment_methods
 from stripe_emulator.errors import InvalidRequest, UnsupportedByEmulator
+from stripe_emulator.instruments import Decline
 from stripe_emulator.pagination import matching, page
 from stripe_emulator.parameters import Params
 from stripe_emulator.routing import get, post
@@ -9,6 +10,11 @@ from stripe_emulator.tables import StripeObject, list_of
 from stripe_emulator.world import World, subscription_id_of
 
 URL = "/v1/invoices"
+ACTION_REQUIRED = Decline(
+    code="invoice_payment_intent_requires_action",
+    decline_code=None,
+    message="This payment requires additional user action before it can be completed successfully.",
+)
 PAYMENTS_URL = "/v1/invoice_payments"
 
 
@@ -35,7 +41,7 @@ def list_lines(world: World, params: Params, invoice: str) -> StripeObject:
 def pay(world: World, params: Params, invoice: str) -> StripeObject:
     row = world.invoices.retrieve(invoice)
     world.customers.referenced(row["customer"], "customer")
-    _refuse_settled(row)
+    _refuse_settled(world, row)
     if params.get("paid_out_of_band"):
         raise UnsupportedByEmulator("paid_out_of_band")
     payer = None
@@ -43,19 +49,29 @@ def pay(world: World, params: Params, invoice: str) -> StripeObject:
         payer = payment_methods.resolve(world, params["payment_method"], "payment_method")
     if row["status"] == "draft":
         invoices.finalize(world, row)
-    decline = collection.collect(world, row, payer)
-    if decline is not None:
-        raise decline.error()
+    attempt = collection.collect(world, row, payer)
+    if attempt.status == "requires_action":
+        raise ACTION_REQUIRED.error()
+    if attempt.decline is not None:
+        raise attempt.decline.error()
     return row
 
 
-def _refuse_settled(invoice: StripeObject) -> None:
+def _refuse_settled(world: World, invoice: StripeObject) -> None:
     if invoice["status"] == "paid":
         raise InvalidRequest("Invoice is already paid", code="invoice_already_paid")
     if invoice["status"] not in ("draft", "open"):
         raise InvalidRequest(
             f"This invoice can no longer be paid: it is {invoice['status']}.",
             code="invoice_not_editable",
+        )
+    if any(
+        world.payment_intents[one["payment"]["payment_intent"]]["status"] == "processing"
+        for one in world.invoice_payments.of(invoice["id"])
+    ):
+        raise InvalidRequest(
+            "This invoice has a payment that is still processing.",
+            code="payment_intent_unexpected_state",
         )
 
 

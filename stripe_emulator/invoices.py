@@ -1,7 +1,7 @@
 """An invoice's own life: draft, open, paid or void; a subscription's is elsewhere."""
 
-from stripe_emulator import blanks, ids, invoice_lines, payments
-from stripe_emulator.instruments import Decline
+from stripe_emulator import attempts, blanks, ids, invoice_lines, payments
+from stripe_emulator.attempts import Attempt
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.tables import StripeObject, list_of, snapshot
 from stripe_emulator.world import World
@@ -132,6 +132,7 @@ def _next_number(world: World, customer_id: str) -> str:
 
 
 def _await_payment(world: World, invoice: StripeObject, intent: StripeObject) -> None:
+    world.invoices_of_intents[intent["id"]] = invoice["id"]
     world.invoice_payments.add(
         {
             "id": ids.new("inpay"),
@@ -157,30 +158,55 @@ def intent_of(world: World, invoice: StripeObject) -> StripeObject:
 
 def attempt(
     world: World, invoice: StripeObject, payment_method: StripeObject | None, *, automatic: bool
-) -> Decline | None:
-    """Try to collect what is open; give the decline if there is one."""
+) -> Attempt:
+    """Try to collect what is open; a failure is noted by `note_failure`, when its end is known."""
     if invoice["amount_due"] == 0:
         _settle(world, invoice)
         world.events.emit("invoice.paid", invoice)
-        return None
-    decline = payments.confirm(world, intent_of(world, invoice), payment_method)
-    if decline is None:
-        _mark_paid(world, invoice, automatic=automatic)
-    return decline
+        return attempts.SUCCEEDED
+    intent = intent_of(world, invoice)
+    return _note(
+        world, invoice, payments.confirm(world, intent, payment_method, automatic=automatic)
+    )
 
 
-def _mark_paid(world: World, invoice: StripeObject, *, automatic: bool) -> None:
+def authenticate(world: World, invoice: StripeObject, *, succeed: bool) -> Attempt:
+    """Let the customer answer what their bank asks."""
+    return _note(
+        world, invoice, payments.authenticate(world, intent_of(world, invoice), succeed=succeed)
+    )
+
+
+def settle(world: World, invoice: StripeObject) -> Attempt:
+    """Let a debit that is on its way succeed or fail."""
+    return _note(world, invoice, payments.settle(world, intent_of(world, invoice)))
+
+
+def _note(world: World, invoice: StripeObject, attempt: Attempt) -> Attempt:
+    if attempt.status == "succeeded":
+        _mark_paid(world, invoice, attempt)
+    elif attempt.status in ("processing", "requires_action"):
+        with world.events.updating("invoice.updated", invoice):
+            _count(invoice, attempt)
+            invoice["next_payment_attempt"] = None
+    if intent_of(world, invoice)["status"] == "requires_action":
+        world.events.emit("invoice.payment_action_required", invoice)
+    return attempt
+
+
+def _mark_paid(world: World, invoice: StripeObject, attempt: Attempt) -> None:
     with world.events.updating("invoice.updated", invoice):
-        _count_attempt(invoice, automatic=automatic)
+        _count(invoice, attempt)
         _settle(world, invoice)
     world.events.emit("invoice.paid", invoice)
     world.events.emit("invoice.payment_succeeded", invoice)
     _pay_invoice_payments(world, invoice)
 
 
-def _count_attempt(invoice: StripeObject, *, automatic: bool) -> None:
+def _count(invoice: StripeObject, attempt: Attempt) -> None:
     # Of the later attempts only Stripe's own are counted.
-    invoice["attempt_count"] += int(automatic or not invoice["attempted"])
+    counts = attempt.automatic or not invoice["attempted"]
+    invoice["attempt_count"] += int(counts and not attempt.late)
     invoice["attempted"] = True
 
 
@@ -201,10 +227,10 @@ def _pay_invoice_payments(world: World, invoice: StripeObject) -> None:
 
 
 def note_failure(
-    world: World, invoice: StripeObject, next_attempt: int | None, *, automatic: bool
+    world: World, invoice: StripeObject, attempt: Attempt, next_attempt: int | None
 ) -> None:
     before = snapshot(invoice)
-    _count_attempt(invoice, automatic=automatic)
+    _count(invoice, attempt)
     invoice["next_payment_attempt"] = next_attempt
     world.events.emit("invoice.payment_failed", invoice)
     world.events.emit_change("invoice.updated", before, invoice)
@@ -212,7 +238,7 @@ def note_failure(
         world.agenda.wake("invoice", invoice["id"], next_attempt)
 
 
-def void(world: World, invoice: StripeObject) -> None:
+def void(world: World, invoice: StripeObject, *, cancel_payment: bool = True) -> None:
     invoice["status"] = "void"
     invoice["auto_advance"] = False
     invoice["next_payment_attempt"] = None
@@ -221,7 +247,8 @@ def void(world: World, invoice: StripeObject) -> None:
     for invoice_payment in world.invoice_payments.of(invoice["id"]):
         invoice_payment["status"] = "canceled"
         invoice_payment["status_transitions"]["canceled_at"] = world.clock.now()
-        payments.cancel(world, intent_of(world, invoice))
+        if cancel_payment:
+            payments.cancel(world, intent_of(world, invoice))
 
 
 def stop_collecting(world: World, subscription: StripeObject) -> None:

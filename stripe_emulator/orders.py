@@ -41,3 +41,8 @@ class Purchase:
     subscription_data: Params
     customer_id: str | None = None
     subscription_id: str | None = None
+    setup_intent_id: str | None = None
+    #: The payment method whose owner the bank wants to hear from.
+    awaited_id: str | None = None
+    #: What the customer typed last.
+    email: str | None = None

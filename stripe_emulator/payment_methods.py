@@ -1,9 +1,11 @@
+from collections.abc import Callable
+
 from stripe import params as accepted
 
-from stripe_emulator import ids, instruments
+from stripe_emulator import ids, mandates, payment_method_details, typed
 from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest, MissingParameter, UnsupportedByEmulator
-from stripe_emulator.instruments import Card
+from stripe_emulator.instruments import Card, Debit, Instrument
 from stripe_emulator.pagination import matching, page
 from stripe_emulator.parameters import Params
 from stripe_emulator.routing import get, post
@@ -34,57 +36,31 @@ def _billing_details(base: StripeObject, changes: Params) -> StripeObject:
     return details
 
 
-def from_card(world: World, card: Card, billing_details: Params | None = None) -> StripeObject:
+def from_instrument(
+    world: World, instrument: Instrument, billing_details: Params | None = None
+) -> StripeObject:
     payment_method = world.payment_methods.add(
         {
             "id": ids.new("pm"),
             "object": "payment_method",
             "allow_redisplay": "unspecified",
             "billing_details": _billing_details(NO_DETAILS, billing_details or {}),
-            "card": _card(world, card),
             "created": world.clock.now(),
             "customer": None,
             "livemode": False,
             "metadata": {},
-            "type": "card",
+            **payment_method_details.of_payment_method(world, instrument),
         }
     )
-    world.cards[payment_method["id"]] = card
+    world.instruments[payment_method["id"]] = instrument
     return payment_method
-
-
-def _card(world: World, card: Card) -> StripeObject:
-    return {
-        "brand": card.brand,
-        "checks": {
-            "address_line1_check": None,
-            "address_postal_code_check": None,
-            "cvc_check": "pass",
-        },
-        "country": "US",
-        "display_brand": card.brand,
-        "exp_month": 12,
-        "exp_year": _year(world) + 4,
-        "fingerprint": f"emulated{card.number[-8:]}",
-        "funding": "credit",
-        "generated_from": None,
-        "last4": card.last4,
-        "networks": {"available": [card.brand], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
-
-
-def _year(world: World) -> int:
-    return 1970 + world.clock.now() // (365 * 24 * 60 * 60 + 6 * 60 * 60)
 
 
 def resolve(world: World, reference: str, param: str) -> StripeObject:
     """Find a payment method, or make the one that a test token stands for."""
-    card = instruments.BY_TOKEN.get(reference)
-    if card is not None:
-        return from_card(world, card)
+    instrument = typed.BY_TOKEN.get(reference)
+    if instrument is not None:
+        return from_instrument(world, instrument)
     return world.payment_methods.referenced(reference, param)
 
 
@@ -95,27 +71,49 @@ def attach(world: World, payment_method: StripeObject, customer_id: str) -> None
         raise InvalidRequest(
             "The payment method you provided has already been attached to a customer."
         )
-    decline = world.cards[payment_method["id"]].attach_decline
+    decline = world.instruments[payment_method["id"]].attach_decline
     if decline is not None:
         raise decline.error()
     payment_method["customer"] = customer_id
+    mandates.accept(world, payment_method)
     world.events.emit("payment_method.attached", payment_method)
 
 
 def create(world: World, params: Params) -> StripeObject:
-    if params["type"] != "card":
+    read = READERS.get(params["type"])
+    if read is None:
         raise UnsupportedByEmulator(f"type={params['type']}")
-    token = params.get("card", {}).get("token")
-    if token is None:
-        raise MissingParameter("card[token]")
-    card = instruments.BY_TOKEN.get(token)
-    if card is None:
-        raise InvalidRequest(
-            f"No such token: '{token}'", code="resource_missing", param="card[token]"
-        )
-    payment_method = from_card(world, card, params.get("billing_details"))
+    if params["type"] not in params:
+        raise MissingParameter(params["type"])
+    instrument = read(params[params["type"]])
+    if isinstance(instrument, Debit) and instrument.attach_decline is not None:
+        raise instrument.attach_decline.error()
+    payment_method = from_instrument(world, instrument, params.get("billing_details"))
     payment_method["metadata"] = merged({}, params.get("metadata", {}))
     return payment_method
+
+
+def _card(given: Params) -> Instrument:
+    if "number" in given:
+        return typed.card(given["number"], "card[number]")
+    if "token" not in given:
+        raise MissingParameter("card[token]")
+    instrument = typed.BY_TOKEN.get(given["token"])
+    if not isinstance(instrument, Card):
+        raise InvalidRequest(
+            f"No such token: '{given['token']}'", code="resource_missing", param="card[token]"
+        )
+    return instrument
+
+
+#: By type: what reads the parameter of that name.
+READERS: dict[str, Callable[[Params], Instrument]] = {
+    "au_becs_debit": lambda given: typed.becs(
+        given["bsb_number"], given["account_number"], "au_becs_debit"
+    ),
+    "card": _card,
+    "sepa_debit": lambda given: typed.iban(given["iban"], "sepa_debit[iban]"),
+}
 
 
 def retrieve(world: World, _params: Params, payment_method: str) -> StripeObject:

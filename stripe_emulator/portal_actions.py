@@ -9,7 +9,7 @@ from stripe_emulator import (
     subscriptions,
 )
 from stripe_emulator.errors import CardDeclined, InvalidRequest
-from stripe_emulator.instruments import Card, Decline
+from stripe_emulator.instruments import Decline, Instrument
 from stripe_emulator.parameters import Params
 from stripe_emulator.subscriptions import ENDED
 from stripe_emulator.tables import StripeObject
@@ -96,15 +96,17 @@ def _check_offered(world: World, feature: Params, price_id: str) -> None:
         raise InvalidRequest(f"The portal's configuration does not offer {price_id}.")
 
 
-def put_on_file(world: World, session: StripeObject, card: Card) -> Decline | None:
-    """Make a card the default of the customer and of what they subscribe to."""
+def put_on_file(world: World, session: StripeObject, instrument: Instrument) -> Decline | None:
+    """Make an instrument the default of the customer and of what they subscribe to."""
     _enabled(world, session, "payment_method_update")
     customer = world.customers.referenced(session["customer"], "customer")
-    payment_method = payment_methods.from_card(world, card, {"email": customer["email"]})
+    payment_method = payment_methods.from_instrument(
+        world, instrument, {"email": customer["email"]}
+    )
     try:
         payment_methods.attach(world, payment_method, customer["id"])
     except CardDeclined:
-        return card.attach_decline
+        return instrument.attach_decline
     customers.set_default_payment_method(world, customer, payment_method)
     for subscription in world.subscriptions.of(customer["id"]):
         if subscription["status"] not in ENDED:

@@ -19,25 +19,39 @@ class Settings:
     retry_on_new_payment_method: bool = True
     #: What the portal writes when it cancels at the period's end.
     portal_cancels_with: Literal["cancel_at", "cancel_at_period_end"] = "cancel_at"
+    #: What a first debit that fails leaves of a subscription that began with it. For `active`
+    #: its invoice is voided; for `incomplete_expired` it was not active meanwhile either.
+    after_failed_first_debit: Literal["active", "past_due", "incomplete_expired"] = "active"
+    #: When a debit succeeds or fails that is not one of those that take minutes.
+    debit_settles_after_seconds: int = 5
 
 
 CHOICES = {
+    "after_failed_first_debit": ("active", "past_due", "incomplete_expired"),
     "after_last_retry": ("cancel", "unpaid", "past_due"),
     "portal_cancels_with": ("cancel_at", "cancel_at_period_end"),
     "retry_on_new_payment_method": (True, False),
 }
 LONGEST_RETRY_DAYS = 60
+LONGEST_DEBIT = 14 * DAY
 
 
 def changed(settings: Settings, body: dict[str, Any]) -> Settings:
     """Change the settings that are named; the others stay."""
     for name, value in body.items():
-        possible = _is_schedule(value) if name == "retry_after_days" else _is_choice(name, value)
-        if not possible:
+        if not _is_possible(name, value):
             raise InvalidRequest(f"There is no setting `{name}` that takes {value!r}.", param=name)
     if "retry_after_days" in body:
         body = {**body, "retry_after_days": tuple(body["retry_after_days"])}
     return replace(settings, **body)
+
+
+def _is_possible(name: str, value: object) -> bool:
+    if name == "retry_after_days":
+        return _is_schedule(value)
+    if name == "debit_settles_after_seconds":
+        return type(value) is int and 0 <= value <= LONGEST_DEBIT
+    return _is_choice(name, value)
 
 
 def _is_choice(name: str, value: object) -> bool:

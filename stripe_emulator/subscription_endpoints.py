@@ -88,7 +88,7 @@ def _check_payable(world: World, order: Order, behavior: str) -> None:
             "consider adding a default payment method.",
             code="resource_missing",
         )
-    decline = world.cards[default].charge_decline
+    decline = world.instruments[default].charge_decline
     if behavior == "error_if_incomplete" and decline is not None:
         raise decline.error()
 

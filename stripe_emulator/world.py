@@ -3,7 +3,7 @@ from collections.abc import Callable
 from stripe_emulator.agenda import Agenda
 from stripe_emulator.clock import Clock
 from stripe_emulator.events import EventLog
-from stripe_emulator.instruments import Card
+from stripe_emulator.instruments import Instrument
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.orders import Purchase
 from stripe_emulator.settings import Settings
@@ -34,6 +34,7 @@ class Tables:
         self.payment_intents = Table("payment_intent")
         self.setup_intents = Table("setup_intent")
         self.charges = Table("charge")
+        self.mandates = Table("mandate", owner=lambda row: str(row["payment_method"]))
         self.payment_methods = Table("PaymentMethod")
         self.portal_configurations = Table("configuration")
         self.portal_sessions = Table("portal session")
@@ -58,7 +59,10 @@ class World(Tables):
         self.agenda = Agenda()
         self.events = EventLog(self.clock, publish)
         # What Stripe keeps to itself, by the id of the object that it belongs to.
-        self.cards: dict[str, Card] = {}
+        self.instruments: dict[str, Instrument] = {}
+        #: Payment methods whose owner has proven to their bank who they are.
+        self.authenticated: set[str] = set()
+        self.invoices_of_intents: dict[str, str] = {}
         self.purchases: dict[str, Purchase] = {}
         self.signing_secrets: dict[str, tuple[SigningSecret, ...]] = {}
         self.granted_features: dict[str, tuple[str, ...]] = {}

@@ -67,7 +67,7 @@ async def test_a_good_card_completes_the_session_and_activates_the_subscription(
         session.id, {"expand": ["subscription.latest_invoice.payments"]}
     )
     subscription: Any = paid.subscription
-    assert outcome == {"outcome": "complete", "code": None, "decline_code": None}
+    assert (outcome["outcome"], outcome["code"], outcome["message"]) == ("complete", None, None)
     assert (paid.status, paid.payment_status) == ("complete", "paid")
     assert paid.client_reference_id == "account-1"
     assert paid.customer_details.email == "ada@example.com"
@@ -115,11 +115,8 @@ async def test_a_bad_card_leaves_the_session_open(
 
     again = await shop.stripe.checkout.sessions.retrieve_async(session.id)
     (subscription,) = (await shop.stripe.subscriptions.list_async({"status": "all"})).data
-    assert outcome == {
-        "outcome": "declined",
-        "code": "card_declined",
-        "decline_code": decline_code,
-    }
+    assert (outcome["outcome"], outcome["code"]) == ("declined", "card_declined")
+    assert outcome["decline_code"] == decline_code
     assert (again.status, again.payment_status) == ("open", "unpaid")
     assert again.subscription is None
     assert subscription.status == "incomplete"
