@@ -2,7 +2,17 @@
 
 from stripe.params import checkout as accepted
 
-from stripe_emulator import amounts, blanks, checkout_rules, ids, payable_with, sales, subscriptions
+from stripe_emulator import (
+    amounts,
+    blanks,
+    checkout_promotion,
+    checkout_rules,
+    discounts,
+    ids,
+    payable_with,
+    sales,
+    subscriptions,
+)
 from stripe_emulator.attributes import merged, picked, write
 from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.orders import Purchase, Sale
@@ -46,13 +56,21 @@ def create(world: World, params: Params) -> StripeObject:
     checkout_rules.check(world, params)
     sold = sales.read(world, params["line_items"], "line_items")
     checkout_rules.check_sales(sold)
+    redemptions = discounts.read(
+        world,
+        params.get("discounts"),
+        customer_id=params.get("customer"),
+        currency=sold[0].price["currency"],
+    )
     session = world.checkout_sessions.add(_session(world, params, sold))
     world.purchases[session["id"]] = Purchase(
         sales=tuple(sold),
         line_items=[_line_item(world, sale, session) for sale in sold],
         subscription_data=params.get("subscription_data", {}),
+        redemptions=redemptions,
         customer_id=params.get("customer"),
     )
+    checkout_promotion.price(world, session)
     world.agenda.wake("checkout.session", session["id"], session["expires_at"])
     return session
 
@@ -60,13 +78,12 @@ def create(world: World, params: Params) -> StripeObject:
 def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
     session_id = ids.new("cs_test").replace("cs_test_", "cs_test_a1", 1)
     now = world.clock.now()
-    due_today = _due_today(params, sold)
     return {
         "id": session_id,
         **blanks.fresh(blanks.CHECKOUT_SESSION),
         "adaptive_pricing": params.get("adaptive_pricing", {"enabled": False}),
-        "amount_subtotal": due_today,
-        "amount_total": due_today,
+        "amount_subtotal": 0,
+        "amount_total": 0,
         "automatic_tax": {
             "enabled": params.get("automatic_tax", {}).get("enabled", False),
             "liability": None,
@@ -107,16 +124,6 @@ def _how_shown(world: World, params: Params, session_id: str) -> StripeObject:
 def _custom_text(given: Params) -> StripeObject:
     names = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
     return {name: given.get(name) or None for name in names}
-
-
-def _due_today(params: Params, sold: list[Sale]) -> int:
-    data = params.get("subscription_data", {})
-    trial = "trial_end" in data or "trial_period_days" in data
-    return sum(
-        amounts.of(sale.price, sale.quantity)
-        for sale in sold
-        if not (trial and sale.price["recurring"])
-    )
 
 
 def _line_item(world: World, sale: Sale, session: StripeObject) -> StripeObject:
@@ -206,7 +213,6 @@ ROUTES = (
         requires=("mode", "line_items"),
         unsupported=(
             "custom_fields",
-            "discounts",
             "managed_payments",
             "optional_items",
             "shipping_options",

@@ -6,6 +6,7 @@ from typing import Literal
 from stripe_emulator import (
     attempts,
     checkout_completion,
+    checkout_promotion,
     collection,
     customers,
     invoices,
@@ -34,6 +35,7 @@ class Answers:
     name: str | None = None
     #: What to answer if the bank asks; null leaves the question open for `authenticate`.
     authenticate: bool | None = None
+    promotion_code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +52,8 @@ class Outcome:
 
 def pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     """Fill in the form, and press the button."""
+    if answers.promotion_code is not None:
+        checkout_promotion.apply(world, session, answers.promotion_code)
     _check(world, session, answers)
     if answers.authenticate is not None and _is_awaited(world, session, answers.instrument):
         return authenticate(world, session, succeed=answers.authenticate)
@@ -256,6 +260,8 @@ def _subscribe(
     order = Order(
         customer_id=customer["id"],
         sales=purchase.sales,
+        redemptions=purchase.redemptions,
+        checkout_session_id=session["id"],
         trial_end=trials.end(world, terms),
         terms=terms,
     )

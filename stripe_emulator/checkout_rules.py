@@ -138,6 +138,17 @@ def _subscription_terms_are_known(_world: World, params: Params) -> None:
         raise UnsupportedByEmulator("subscription_data[billing_mode][type]=classic")
 
 
+def _one_discount(_world: World, params: Params) -> None:
+    given = params.get("discounts") or []
+    if given and "allow_promotion_codes" in params:
+        raise InvalidRequest(
+            "You may only specify one of these parameters: allow_promotion_codes, discounts.",
+            param="allow_promotion_codes",
+        )
+    if len(given) > 1:
+        raise InvalidRequest("You may only specify up to one discount.", param="discounts")
+
+
 FOLLOWED_TERMS = frozenset(
     {
         "billing_mode",
@@ -162,6 +173,7 @@ RULES: tuple[Callable[[World, Params], None], ...] = (
     _life_is_within_bounds,
     _trial_is_possible,
     _subscription_terms_are_known,
+    _one_discount,
 )
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from stripe_emulator import (
     checkout_form,
     checkout_payment,
+    checkout_promotion,
     due,
     faults,
     form_answers,
@@ -45,6 +46,7 @@ class ControlSurface:
             ("POST", "/checkout/{session}/pay", self._pay),
             ("POST", "/checkout/{session}/authenticate", self._authenticate),
             ("GET", "/checkout/{session}/form", self._form),
+            ("POST", "/checkout/{session}/promotion_code", self._promotion_code),
             ("POST", "/portal/{session}/cancel", self._cancel),
             ("POST", "/portal/{session}/renew", self._renew),
             ("POST", "/portal/{session}/update", self._update),
@@ -84,6 +86,16 @@ class ControlSurface:
             return asdict(checkout_payment.authenticate(world, session, succeed=succeed))
 
         return self._emulator.perform(authenticate)
+
+    async def _promotion_code(self, request: web.Request, body: Body) -> Body:
+        code = form_answers.text(body, "code")
+
+        def apply(world: World) -> StripeObject:
+            session = world.checkout_sessions.retrieve(request.match_info["session"])
+            checkout_promotion.apply(world, session, code)
+            return checkout_form.describe(world, session)
+
+        return self._emulator.perform(apply)
 
     async def _form(self, request: web.Request, _body: Body) -> Body:
         def describe(world: World) -> StripeObject:

@@ -25,6 +25,7 @@ def read(body: Body) -> Answers:
         instrument=instrument(body),
         name=text(body, "name"),
         authenticate=flag_or_null(body, "authenticate"),
+        promotion_code=text(body, "promotion_code"),
     )
 
 

@@ -61,14 +61,16 @@ def _every(recurring: StripeObject) -> str:
     return recurring["interval"] if count == 1 else f"{count} {recurring['interval']}s"
 
 
-def line_item(line: Line, invoice_id: str, subscription: StripeObject) -> StripeObject:
+def line_item(
+    line: Line, invoice_id: str, subscription: StripeObject, taken_off: list[StripeObject]
+) -> StripeObject:
     return {
         "id": ids.new("il"),
         "object": "line_item",
         "amount": line.amount,
         "currency": line.price["currency"],
         "description": line.description,
-        "discount_amounts": [],
+        "discount_amounts": taken_off,
         "discountable": not line.proration,
         "discounts": [],
         "invoice": invoice_id,

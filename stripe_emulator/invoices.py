@@ -1,6 +1,6 @@
 """An invoice's own life: draft, open, paid or void; a subscription's is elsewhere."""
 
-from stripe_emulator import attempts, blanks, ids, invoice_lines, payments
+from stripe_emulator import attempts, blanks, discounts, ids, invoice_lines, payments
 from stripe_emulator.attempts import Attempt
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.tables import StripeObject, list_of, snapshot
@@ -26,7 +26,11 @@ def draft(
     One with `finalizes_at` opens and is charged by itself then; the others by whoever made them.
     """
     invoice_id = ids.new("in")
-    total = sum(line.amount for line in lines)
+    subtotal = sum(line.amount for line in lines)
+    discounted = list(subscription["discounts"])
+    taken_off = discounts.take_off(world, subscription, lines)
+    discount_amounts = discounts.total(taken_off)
+    total = subtotal - sum(one["amount"] for one in discount_amounts)
     customer = world.customers[subscription["customer"]]
     invoice = world.invoices.add(
         {
@@ -36,14 +40,19 @@ def draft(
             "automatically_finalizes_at": finalizes_at,
             "billing_reason": billing_reason,
             "lines": list_of(
-                [invoice_lines.line_item(line, invoice_id, subscription) for line in lines],
+                [
+                    invoice_lines.line_item(line, invoice_id, subscription, taken)
+                    for line, taken in zip(lines, taken_off, strict=True)
+                ],
                 f"/v1/invoices/{invoice_id}/lines",
             ),
             "next_payment_attempt": finalizes_at,
             "period_start": world.clock.now() if period_start is None else period_start,
-            "subtotal": total,
-            "subtotal_excluding_tax": total,
+            "discounts": discounted,
+            "subtotal": subtotal,
+            "subtotal_excluding_tax": subtotal,
             "total": total,
+            "total_discount_amounts": discount_amounts,
             "total_excluding_tax": total,
             **_amounts(total, customer["balance"]),
         }

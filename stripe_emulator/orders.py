@@ -16,10 +16,20 @@ class Sale:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Redemption:
+    """A coupon that is to be redeemed, and by which code."""
+
+    coupon: StripeObject
+    promotion_code: StripeObject | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     customer_id: str
     sales: tuple[Sale, ...]
     trial_end: int | None = None
+    redemptions: tuple[Redemption, ...] = ()
+    checkout_session_id: str | None = None
     #: As given to the API: description, metadata, trial settings and the like.
     terms: Params = field(default_factory=dict)
 
@@ -39,6 +49,7 @@ class Purchase:
     sales: tuple[Sale, ...]
     line_items: list[StripeObject]
     subscription_data: Params
+    redemptions: tuple[Redemption, ...] = ()
     customer_id: str | None = None
     subscription_id: str | None = None
     setup_intent_id: str | None = None

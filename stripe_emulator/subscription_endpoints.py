@@ -3,6 +3,7 @@ from stripe import params as accepted
 from stripe_emulator import (
     cancellation,
     collection,
+    discounts,
     payment_methods,
     renewals,
     sales,
@@ -72,6 +73,12 @@ def _order(world: World, params: Params) -> Order:
         customer_id=params["customer"],
         sales=(*sold, *once),
         trial_end=trials.end(world, params),
+        redemptions=discounts.read(
+            world,
+            params.get("discounts"),
+            customer_id=params["customer"],
+            currency=sold[0].price["currency"],
+        ),
         terms=terms,
     )
 
@@ -185,7 +192,6 @@ ROUTES = (
             "cancel_at_period_end",
             "days_until_due",
             "default_tax_rates",
-            "discounts",
             "pending_invoice_item_interval",
         ),
     ),

@@ -2,6 +2,7 @@
 
 from stripe_emulator import (
     blanks,
+    discounts,
     entitlements,
     ids,
     invoice_lines,
@@ -30,6 +31,7 @@ def begin(world: World, order: Order) -> StripeObject:
     subscription = world.subscriptions.add(_record(world, order))
     for sale in order.recurring:
         _add_item(world, subscription, sale, order.trial_end)
+    discounts.redeem(world, subscription, order.redemptions, order.checkout_session_id)
     invoice = invoices.draft(
         world, subscription, _first_lines(world, subscription, order), "subscription_create"
     )

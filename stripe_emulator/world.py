@@ -25,6 +25,9 @@ class Tables:
         self.features = Table("feature")
         self.product_features = Table("product feature")
         self.active_entitlements = Table("active entitlement")
+        self.coupons = Table("coupon")
+        self.promotion_codes = Table("promotion code")
+        self.discounts = Table("discount")
         self.checkout_sessions = Table("checkout.session")
         self.subscriptions = Table("subscription", owner=lambda row: str(row["customer"]))
         self.subscription_items = Table("subscription_item")
@@ -64,6 +67,7 @@ class World(Tables):
         self.authenticated: set[str] = set()
         self.invoices_of_intents: dict[str, str] = {}
         self.purchases: dict[str, Purchase] = {}
+        self.coupons_as_redeemed: dict[str, StripeObject] = {}
         self.signing_secrets: dict[str, tuple[SigningSecret, ...]] = {}
         self.granted_features: dict[str, tuple[str, ...]] = {}
         #: Active entitlements by customer, then by feature.
