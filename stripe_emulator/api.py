@@ -33,6 +33,7 @@ from stripe_emulator import (
     promotion_codes,
     subscription_endpoints,
     subscription_items,
+    test_clocks,
     webhook_endpoints,
 )
 from stripe_emulator.emulator import Emulator
@@ -70,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     *promotion_codes.ROUTES,
     *subscription_endpoints.ROUTES,
     *subscription_items.ROUTES,
+    *test_clocks.ROUTES,
     *webhook_endpoints.ROUTES,
 )
 ENDPOINTS = frozenset(route.name for route in ROUTES)

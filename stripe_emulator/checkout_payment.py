@@ -52,23 +52,33 @@ class Outcome:
 
 def pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     """Fill in the form, and press the button."""
+    with world.living_on(world.test_clock_of(session)):
+        return _pay(world, session, answers)
+
+
+def _pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     if answers.promotion_code is not None:
         checkout_promotion.apply(world, session, answers.promotion_code)
     _check(world, session, answers)
     if answers.authenticate is not None and _is_awaited(world, session, answers.instrument):
-        return authenticate(world, session, succeed=answers.authenticate)
+        return _authenticate(world, session, succeed=answers.authenticate)
     _take_down(world, session, answers)
     customer = _customer(world, session, answers)
     payment_method = _payment_method(world, customer, answers)
     buy = _pay_now if session["amount_total"] > 0 else _pay_later
     attempt = buy(world, session, customer, payment_method)
     if attempt.status == "requires_action" and answers.authenticate is not None:
-        return authenticate(world, session, succeed=answers.authenticate)
+        return _authenticate(world, session, succeed=answers.authenticate)
     return _finish(world, session, attempt)
 
 
 def authenticate(world: World, session: StripeObject, *, succeed: bool) -> Outcome:
     """Answer the bank's question that the last `pay` ended with."""
+    with world.living_on(world.test_clock_of(session)):
+        return _authenticate(world, session, succeed=succeed)
+
+
+def _authenticate(world: World, session: StripeObject, *, succeed: bool) -> Outcome:
     purchase = world.purchases[session["id"]]
     awaited = world.payment_methods.find(purchase.awaited_id)
     if session["status"] != "open" or awaited is None:

@@ -137,7 +137,8 @@ class ControlSurface:
         def perform(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
             subscription = portal_actions.subscription_of(world, session, named)
-            act(world, session, subscription)
+            with world.living_on(world.test_clock_of(subscription)):
+                act(world, session, subscription)
             return {"subscription": subscription["id"], "status": subscription["status"]}
 
         return self._emulator.perform(perform)
@@ -149,7 +150,8 @@ class ControlSurface:
 
         def put_on_file(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
-            return _declined_or_not(portal_actions.put_on_file(world, session, instrument))
+            with world.living_on(world.test_clock_of(session)):
+                return _declined_or_not(portal_actions.put_on_file(world, session, instrument))
 
         return self._emulator.perform(put_on_file)
 

@@ -22,11 +22,13 @@ ATTRIBUTES = (
     "phone",
     "shipping",
 )
-UNSUPPORTED = ("cash_balance", "source", "tax_id_data", "test_clock")
+MOST_ON_TEST_CLOCK = 3
+UNSUPPORTED = ("cash_balance", "source", "tax_id_data")
 
 
 def create(world: World, params: Params) -> StripeObject:
     _check_email(params)
+    _check_test_clock(world, params)
     on_file = _payment_methods(world, params)
     customer = world.customers.add(_customer(world, params))
     world.events.emit("customer.created", customer)
@@ -58,7 +60,7 @@ def _customer(world: World, params: Params) -> StripeObject:
         "next_invoice_sequence": params.get("next_invoice_sequence", 1),
         "preferred_locales": params.get("preferred_locales", []),
         "tax_exempt": params.get("tax_exempt") or "none",
-        "test_clock": None,
+        "test_clock": params.get("test_clock"),
         **picked(_with_whole_addresses(params), *ATTRIBUTES),
     }
 
@@ -78,6 +80,16 @@ def _check_email(params: Params) -> None:
     email = params.get("email")
     if email and not _plausible(email):
         raise InvalidRequest(f"Invalid email address: {email}", code="email_invalid", param="email")
+
+
+def _check_test_clock(world: World, params: Params) -> None:
+    if "test_clock" not in params:
+        return
+    clock = world.test_clocks.referenced(params["test_clock"], "test_clock")
+    if len(world.customers.where(test_clock=clock["id"])) >= MOST_ON_TEST_CLOCK:
+        raise InvalidRequest(
+            f"A test clock has at most {MOST_ON_TEST_CLOCK} customers.", param="test_clock"
+        )
 
 
 def _plausible(email: str) -> bool:
@@ -142,7 +154,9 @@ def _write_invoice_settings(
 
 
 def list_(world: World, params: Params) -> StripeObject:
-    return page(world.customers, params, URL, matching(params, "email"))
+    # Who lives on a test clock is listed only when asked for.
+    keep = matching({"test_clock": None, **params}, "email", "test_clock")
+    return page(world.customers, params, URL, keep)
 
 
 def remove(world: World, _params: Params, customer: str) -> StripeObject:

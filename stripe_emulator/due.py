@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from stripe_emulator import checkout, collection, debit_settlement, entitlements, renewals
+from stripe_emulator import (
+    checkout,
+    collection,
+    debit_settlement,
+    entitlements,
+    renewals,
+    test_clocks,
+)
 from stripe_emulator.world import World
 
 WAKE: dict[str, Callable[[World, str], None]] = {
@@ -10,13 +17,22 @@ WAKE: dict[str, Callable[[World, str], None]] = {
     "invoice": collection.wake,
     "payment_intent": debit_settlement.wake,
     "subscription": renewals.wake,
+    "test_clock": test_clocks.wake,
 }
 
 
 def run(world: World) -> None:
-    """Wake up everything due by now, in order, each at its own moment."""
+    """Wake up everything due by now, in everybody's time, in order, each at its own moment."""
     entitlements.settle(world)
-    while (due := world.agenda.pop(world.clock.now())) is not None:
+    _catch_up(world, world.clock.now())
+    for clock in world.test_clocks.where():
+        with world.living_on(clock):
+            _catch_up(world, test_clocks.until(clock))
+        test_clocks.arrive(world, clock)
+
+
+def _catch_up(world: World, until: int) -> None:
+    while (due := world.agenda.pop(until)) is not None:
         with world.clock.at(due.moment):
             WAKE[due.kind](world, due.object_id)
             entitlements.settle(world)

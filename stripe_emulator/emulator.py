@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from stripe_emulator import due, portal, webhook_endpoints
+from stripe_emulator import due, portal, test_clocks, webhook_endpoints
 from stripe_emulator.api_faults import ApiFaultDraws
 from stripe_emulator.delivery import Deliveries
 from stripe_emulator.errors import TOO_MANY_REQUESTS
@@ -99,7 +99,11 @@ class Emulator:
         """
         due.run(self.world)
         try:
-            with self.world.clock.at(self.world.clock.now()), self.world.events.caused_by(cause):
+            with (
+                self.world.clock.at(self.world.clock.now()),
+                self.world.living_on(test_clocks.of_call(self.world, arguments)),
+                self.world.events.caused_by(cause),
+            ):
                 return answer(self.world, *arguments)
         finally:
             due.run(self.world)

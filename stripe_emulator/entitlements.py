@@ -38,7 +38,8 @@ def settle(world: World) -> None:
     """Bring the entitlements in line with the subscriptions, as Stripe does a moment later."""
     with world.events.caused_by(BY_ITSELF):
         for customer_id in list(world.unsettled_customers):
-            _settle(world, customer_id)
+            with world.living_on(world.test_clock_of(world.customers[customer_id])):
+                _settle(world, customer_id)
     world.unsettled_customers.clear()
 
 

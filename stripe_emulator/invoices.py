@@ -105,6 +105,7 @@ def _blank(world: World, customer: StripeObject, subscription: StripeObject) -> 
             "type": "subscription_details",
         },
         "period_end": now,
+        "test_clock": subscription["test_clock"],
         "webhooks_delivered_at": now,
     }
 

@@ -63,5 +63,6 @@ def _invoice_item(world: World, subscription: StripeObject, line: Line) -> Strip
         "period": {"end": line.period.end, "start": line.period.start},
         "pricing": invoice_lines.pricing(line.price),
         "quantity": line.quantity,
+        "test_clock": subscription["test_clock"],
         "quantity_decimal": str(line.quantity),
     }

@@ -105,7 +105,9 @@ def retrieve(world: World, _params: Params, subscription: str) -> StripeObject:
 
 
 def list_(world: World, params: Params) -> StripeObject:
-    keep = matching(params, "collection_method", "customer", "test_clock")
+    # What lives on a test clock is listed only when that or its customer is asked for.
+    hidden = {} if "customer" in params else {"test_clock": None}
+    keep = matching({**hidden, **params}, "collection_method", "customer", "test_clock")
     price = params.get("price")
 
     def wanted(subscription: StripeObject) -> bool:

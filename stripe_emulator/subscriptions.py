@@ -105,6 +105,7 @@ def _record(world: World, order: Order) -> StripeObject:
         "items": list_of([], f"/v1/subscription_items?subscription={subscription_id}"),
         "metadata": merged({}, terms.get("metadata", {})),
         "start_date": now,
+        "test_clock": world.customers[order.customer_id]["test_clock"],
         "trial_end": order.trial_end,
         "trial_settings": _trial_settings(terms.get("trial_settings")),
         "trial_start": None if order.trial_end is None else now,

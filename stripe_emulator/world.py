@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from stripe_emulator.agenda import Agenda
 from stripe_emulator.clock import Clock
@@ -41,6 +42,7 @@ class Tables:
         self.payment_methods = Table("PaymentMethod")
         self.portal_configurations = Table("configuration")
         self.portal_sessions = Table("portal session")
+        self.test_clocks = Table("test_clock")
         self.webhook_endpoints = Table("webhook endpoint")
 
     def find(self, object_id: str) -> StripeObject | None:
@@ -59,7 +61,9 @@ class World(Tables):
         self.base_url = base_url
         self.settings = settings
         self.clock = Clock()
-        self.agenda = Agenda()
+        # Everybody's agenda, and that of each test clock by its id.
+        self._agendas: dict[str | None, Agenda] = {None: Agenda()}
+        self._test_clock_id: str | None = None
         self.events = EventLog(self.clock, publish)
         # What Stripe keeps to itself, by the id of the object that it belongs to.
         self.instruments: dict[str, Instrument] = {}
@@ -78,3 +82,31 @@ class World(Tables):
         self.reminded_of_trial_end: dict[str, int] = {}
         #: Customers whose entitlements may have changed, in the order they did.
         self.unsettled_customers: dict[str, None] = {}
+
+    @property
+    def agenda(self) -> Agenda:
+        """What is due in the time that is lived in at present."""
+        return self._agendas.setdefault(self._test_clock_id, Agenda())
+
+    @contextmanager
+    def living_on(self, test_clock: StripeObject | None) -> Iterator[None]:
+        """Live in a test clock's time, which stands still; without one, in everybody's."""
+        if test_clock is None:
+            yield
+            return
+        outer, self._test_clock_id = self._test_clock_id, test_clock["id"]
+        try:
+            with self.clock.at(test_clock["frozen_time"]):
+                yield
+        finally:
+            self._test_clock_id = outer
+
+    def test_clock_of(self, row: StripeObject) -> StripeObject | None:
+        """Find the test clock that an object lives on, by way of its customer if need be."""
+        if row.get("test_clock") is not None:
+            return self.test_clocks.find(row["test_clock"])
+        for name in ("customer", "subscription", "invoice"):
+            owner = self.find(row[name]) if isinstance(row.get(name), str) else None
+            if owner is not None:
+                return self.test_clock_of(owner)
+        return None
