@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from stripe_emulator import invoices, subscriptions
 from stripe_emulator.attempts import Attempt
+from stripe_emulator.errors import InvalidRequest
+from stripe_emulator.instruments import Decline
 from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World, subscription_id_of
@@ -55,6 +57,20 @@ def authenticate(
     attempt = invoices.authenticate(world, invoice, succeed=succeed)
     _follow_up(world, invoice, attempt, payment_method if remember else None)
     return attempt
+
+
+def answer_bank(world: World, intent: StripeObject, *, succeed: bool) -> Decline | None:
+    """Let the customer authenticate a payment that a Checkout Session does not wait for."""
+    session_waits = any(
+        awaited is not None and awaited == intent["payment_method"]
+        for awaited in (purchase.awaited_id for purchase in world.purchases.values())
+    )
+    if intent["status"] != "requires_action" or session_waits:
+        raise InvalidRequest(
+            f"The payment intent {intent['id']} waits for no authentication here.", param="intent"
+        )
+    invoice = world.invoices[world.invoices_of_intents[intent["id"]]]
+    return authenticate(world, invoice, succeed=succeed).decline
 
 
 def settle(world: World, invoice: StripeObject) -> Attempt:

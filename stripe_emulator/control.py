@@ -11,12 +11,14 @@ from stripe_emulator import (
     checkout_form,
     checkout_payment,
     checkout_promotion,
+    collection,
     due,
     faults,
     form_answers,
     ids,
     portal_actions,
     settings,
+    setups,
     signing_secrets,
     webhook_endpoints,
 )
@@ -51,6 +53,7 @@ class ControlSurface:
             ("POST", "/portal/{session}/renew", self._renew),
             ("POST", "/portal/{session}/update", self._update),
             ("POST", "/portal/{session}/payment_method", self._payment_method),
+            ("POST", "/payment_intents/{intent}/authenticate", self._authenticate_intent),
             ("GET", "/clock", self._clock),
             ("POST", "/clock/advance", self._advance),
             ("GET", "/deliveries", self._deliveries),
@@ -77,13 +80,21 @@ class ControlSurface:
         return self._emulator.perform(pay)
 
     async def _authenticate(self, request: web.Request, body: Body) -> Body:
-        succeed = form_answers.flag_or_null(body, "succeed")
-        if succeed is None:
-            raise InvalidRequest("`succeed` takes true or false.", param="succeed")
+        succeed = _required_flag(body, "succeed")
 
         def authenticate(world: World) -> StripeObject:
             session = world.checkout_sessions.retrieve(request.match_info["session"])
             return asdict(checkout_payment.authenticate(world, session, succeed=succeed))
+
+        return self._emulator.perform(authenticate)
+
+    async def _authenticate_intent(self, request: web.Request, body: Body) -> Body:
+        succeed = _required_flag(body, "succeed")
+
+        def authenticate(world: World) -> StripeObject:
+            intent = world.payment_intents.retrieve(request.match_info["intent"])
+            with world.living_on(world.test_clock_of(intent)):
+                return _declined_or_not(collection.answer_bank(world, intent, succeed=succeed))
 
         return self._emulator.perform(authenticate)
 
@@ -148,10 +159,17 @@ class ControlSurface:
         if instrument is None:
             raise InvalidRequest("Give the card's `number`.", param="number")
 
+        authenticated = form_answers.flag_or_null(body, "authenticate")
+        if authenticated is None and setups.needs_authentication(instrument):
+            return asdict(Outcome(outcome="requires_action"))
+
         def put_on_file(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
             with world.living_on(world.test_clock_of(session)):
-                return _declined_or_not(portal_actions.put_on_file(world, session, instrument))
+                decline = portal_actions.put_on_file(
+                    world, session, instrument, authenticated=authenticated is not False
+                )
+            return _declined_or_not(decline)
 
         return self._emulator.perform(put_on_file)
 
@@ -275,6 +293,12 @@ def _flag(body: Body, name: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest(f"`{name}` takes true or false.", param=name)
     return value
+
+
+def _required_flag(body: Body, name: str) -> bool:
+    if name not in body:
+        raise InvalidRequest(f"`{name}` takes true or false.", param=name)
+    return _flag(body, name)
 
 
 def _count(body: Body, name: str) -> int | None:

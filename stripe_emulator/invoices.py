@@ -261,6 +261,14 @@ def void(world: World, invoice: StripeObject, *, cancel_payment: bool = True) ->
             payments.cancel(world, intent_of(world, invoice))
 
 
+def mark_uncollectible(world: World, invoice: StripeObject) -> None:
+    invoice["status"] = "uncollectible"
+    invoice["auto_advance"] = False
+    invoice["next_payment_attempt"] = None
+    invoice["status_transitions"]["marked_uncollectible_at"] = world.clock.now()
+    world.events.emit("invoice.marked_uncollectible", invoice)
+
+
 def stop_collecting(world: World, subscription: StripeObject) -> None:
     """Leave unfinished invoices as they are, without another attempt."""
     for invoice in world.invoices.of(subscription["id"]):

@@ -5,11 +5,12 @@ from stripe_emulator import (
     collection,
     customers,
     payment_methods,
+    setups,
     subscription_changes,
     subscriptions,
 )
 from stripe_emulator.errors import CardDeclined, InvalidRequest
-from stripe_emulator.instruments import Decline, Instrument
+from stripe_emulator.instruments import SETUP_AUTHENTICATION_FAILED, Decline, Instrument
 from stripe_emulator.parameters import Params
 from stripe_emulator.subscriptions import ENDED
 from stripe_emulator.tables import StripeObject
@@ -96,9 +97,17 @@ def _check_offered(world: World, feature: Params, price_id: str) -> None:
         raise InvalidRequest(f"The portal's configuration does not offer {price_id}.")
 
 
-def put_on_file(world: World, session: StripeObject, instrument: Instrument) -> Decline | None:
-    """Make an instrument the default of the customer and of what they subscribe to."""
+def put_on_file(
+    world: World, session: StripeObject, instrument: Instrument, *, authenticated: bool = True
+) -> Decline | None:
+    """
+    Make an instrument the default of the customer and of what they subscribe to.
+
+    `authenticated` is what the customer's bank says, where it is asked.
+    """
     _enabled(world, session, "payment_method_update")
+    if setups.needs_authentication(instrument) and not authenticated:
+        return SETUP_AUTHENTICATION_FAILED
     customer = world.customers.referenced(session["customer"], "customer")
     payment_method = payment_methods.from_instrument(
         world, instrument, {"email": customer["email"]}
@@ -107,6 +116,8 @@ def put_on_file(world: World, session: StripeObject, instrument: Instrument) -> 
         payment_methods.attach(world, payment_method, customer["id"])
     except CardDeclined:
         return instrument.attach_decline
+    if setups.needs_authentication(instrument):
+        world.authenticated.add(payment_method["id"])
     customers.set_default_payment_method(world, customer, payment_method)
     for subscription in world.subscriptions.of(customer["id"]):
         if subscription["status"] not in ENDED:

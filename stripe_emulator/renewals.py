@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from stripe_emulator import (
     collection,
+    collection_pauses,
     entitlements,
     invoice_lines,
     invoices,
@@ -88,11 +89,16 @@ def end_trial_now(world: World, subscription: StripeObject) -> None:
 
 
 def _pause(world: World, subscription: StripeObject) -> None:
+    pause(world, subscription, "trial_end_without_payment_method")
+
+
+def pause(world: World, subscription: StripeObject, reason: str) -> None:
+    """Bill nothing more until it is resumed."""
     before = snapshot(subscription)
     subscription["status"] = "paused"
     subscription["status_details"] = {
         "paused": {
-            "subscription": {"type": "trial_end_without_payment_method"},
+            "subscription": {"type": reason},
             "transitioned_at": world.clock.now(),
             "type": "subscription",
         }
@@ -118,7 +124,7 @@ def resume(world: World, subscription: StripeObject) -> None:
 
 def _charge_at_once(world: World, subscription: StripeObject) -> None:
     invoice = world.invoices[subscription["latest_invoice"]]
-    if invoice["status"] == "draft":
+    if invoice["status"] == "draft" and invoice["auto_advance"]:
         invoices.finalize(world, invoice)
         collection.collect(world, invoice, automatic=True)
 
@@ -141,8 +147,11 @@ def renew(world: World, subscription: StripeObject) -> None:
         subscription_items.set_period(item, _next_period(world, subscription, item))
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
-    subscription["latest_invoice"] = _cycle_invoice(world, subscription, items, period_start)["id"]
+    invoice = _cycle_invoice(world, subscription, items, period_start)
+    subscription["latest_invoice"] = invoice["id"]
     world.events.emit_change("customer.subscription.updated", before, subscription)
+    if subscription["pause_collection"] is not None:
+        collection_pauses.dispose(world, subscription, invoice)
     entitlements.grant(world, subscription)
 
 
@@ -157,7 +166,7 @@ def _cycle_invoice(
         )
         for item in items
     ]
-    collecting = subscription["status"] != "unpaid"
+    collecting = subscription["status"] != "unpaid" and subscription["pause_collection"] is None
     return invoices.draft(
         world,
         subscription,
@@ -178,6 +187,7 @@ def _next_period(world: World, subscription: StripeObject, item: StripeObject) -
 STEPS: tuple[tuple[Condition, Step], ...] = (
     (_first_payment_overdue, subscriptions.expire),
     (_cancellation_due, _cancel),
+    (collection_pauses.over, collection_pauses.resume),
     (_reminder_due, _remind),
     (_trial_over, end_trial),
     (_period_over, renew),

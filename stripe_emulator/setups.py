@@ -1,7 +1,7 @@
 """Setup intents: putting a card on file without charging it."""
 
 from stripe_emulator import blanks, ids
-from stripe_emulator.instruments import SETUP_AUTHENTICATION_FAILED, Decline
+from stripe_emulator.instruments import SETUP_AUTHENTICATION_FAILED, Decline, Instrument
 from stripe_emulator.tables import StripeObject, snapshot
 from stripe_emulator.world import World
 
@@ -13,7 +13,7 @@ def confirm(world: World, payment_method: StripeObject, customer_id: str) -> Str
     instrument = world.instruments[payment_method["id"]]
     if instrument.attach_decline is not None:
         _refuse(world, intent, payment_method, instrument.attach_decline)
-    elif instrument.authentication in ("first", "always"):
+    elif needs_authentication(instrument):
         intent["payment_method"] = payment_method["id"]
         intent["next_action"] = {
             "type": "use_stripe_sdk",
@@ -24,6 +24,11 @@ def confirm(world: World, payment_method: StripeObject, customer_id: str) -> Str
     else:
         _succeed(world, intent, payment_method)
     return intent
+
+
+def needs_authentication(instrument: Instrument) -> bool:
+    """Tell whether the bank wants to hear from its customer before it is put on file."""
+    return instrument.authentication in ("first", "always")
 
 
 def authenticate(world: World, intent: StripeObject, *, succeed: bool) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from stripe_emulator import (
     collection,
+    collection_pauses,
     entitlements,
     invoices,
     periods,
@@ -202,5 +203,8 @@ def _invoice_now(world: World, subscription: StripeObject) -> None:
     invoice = invoices.draft(world, subscription, lines, "subscription_update")
     with world.events.updating("customer.subscription.updated", subscription):
         subscription["latest_invoice"] = invoice["id"]
+    if subscription["pause_collection"] is not None:
+        collection_pauses.dispose(world, subscription, invoice)
+        return
     invoices.finalize(world, invoice)
     collection.collect(world, invoice)

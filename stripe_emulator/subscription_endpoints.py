@@ -3,6 +3,7 @@ from stripe import params as accepted
 from stripe_emulator import (
     cancellation,
     collection,
+    collection_pauses,
     discounts,
     payment_methods,
     renewals,
@@ -140,10 +141,12 @@ def update(world: World, params: Params, subscription: str) -> StripeObject:
         _refuse_more_than_notes(params)
     if params.get("default_payment_method"):
         world.payment_methods.referenced(params["default_payment_method"], "default_payment_method")
+    collection_pauses.check(world, params)
     change = subscription_changes.plan(world, row, params)
     with world.events.updating("customer.subscription.updated", row):
         write(row, params, ("default_payment_method", "description"))
         cancellation.apply(world, row, params)
+        collection_pauses.write(row, params)
         subscription_changes.apply(world, row, change)
     subscription_changes.bill(world, row, change)
     if params.get("trial_end") == "now" and row["status"] == "trialing":
@@ -165,6 +168,19 @@ def cancel(world: World, params: Params, subscription: str) -> StripeObject:
         raise ResourceMissing(world.subscriptions.label, subscription)
     details = cancellation.details(params.get("cancellation_details", {}))
     subscriptions.cancel(world, row, {"reason": "cancellation_requested", **details})
+    return row
+
+
+def pause(world: World, params: Params, subscription: str) -> StripeObject:
+    row = world.subscriptions.retrieve(subscription)
+    if row["status"] not in ("active", "trialing", "past_due"):
+        raise InvalidRequest(
+            f"Only a subscription that is billed can be paused; this one is {row['status']}."
+        )
+    for name, given in params.get("bill_for", {}).items():
+        if given["type"] != "none":
+            raise UnsupportedByEmulator(f"bill_for[{name}][type]={given['type']}")
+    renewals.pause(world, row, "pause_requested")
     return row
 
 
@@ -209,7 +225,6 @@ ROUTES = (
             "collection_method",
             "default_tax_rates",
             "discounts",
-            "pause_collection",
             "payment_behavior",
             "pending_invoice_item_interval",
             "proration_date",
@@ -221,6 +236,7 @@ ROUTES = (
         accepted.SubscriptionCancelParams,
         unsupported=("invoice_now", "prorate"),
     ),
+    post(f"{URL}/{{subscription}}/pause", pause, accepted.SubscriptionPauseParams),
     post(
         f"{URL}/{{subscription}}/resume",
         resume,

@@ -170,6 +170,7 @@ def _moments(subscription: StripeObject) -> list[int | None]:
     return [
         subscription["created"] + INCOMPLETE_FOR,
         subscription["cancel_at"],
+        (subscription["pause_collection"] or {}).get("resumes_at"),
         trial_end and trial_end - REMINDER_BEFORE_TRIAL_END,
         trial_end,
         min(item["current_period_end"] for item in subscription["items"]["data"]),
