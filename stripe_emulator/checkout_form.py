@@ -1,6 +1,6 @@
 """What a Checkout Session's form has to show and to ask."""
 
-from stripe_emulator import account, checkout_payment, trials
+from stripe_emulator import account, checkout_questions, trials
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
@@ -13,7 +13,7 @@ def describe(world: World, session: StripeObject) -> StripeObject:
     is false where a payment method may be left out.
     """
     purchase = world.purchases[session["id"]]
-    email = checkout_payment.known_email(world, session)
+    email = checkout_questions.known_email(world, session)
     return {
         "session": session["id"],
         "merchant": account.NAME,
@@ -29,7 +29,7 @@ def describe(world: World, session: StripeObject) -> StripeObject:
         "trial_end": trials.end(world, _trial(purchase.subscription_data)),
         "trial_period_days": purchase.subscription_data.get("trial_period_days"),
         "payment_method_types": session["payment_method_types"],
-        "asks_for_payment": not checkout_payment.payment_method_is_optional(session),
+        "asks_for_payment": not checkout_questions.payment_method_is_optional(session),
         "awaits_authentication": purchase.awaited_id is not None,
         "email": email,
         "asks_for_email": email is None,

@@ -7,6 +7,7 @@ from stripe_emulator import (
     attempts,
     checkout_completion,
     checkout_promotion,
+    checkout_questions,
     collection,
     customers,
     invoices,
@@ -18,7 +19,7 @@ from stripe_emulator import (
 )
 from stripe_emulator.attempts import Attempt
 from stripe_emulator.errors import InvalidRequest
-from stripe_emulator.instruments import Debit, Decline, Instrument, type_of
+from stripe_emulator.instruments import Debit, Decline, Instrument
 from stripe_emulator.orders import Order
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
@@ -59,7 +60,8 @@ def pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
 def _pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     if answers.promotion_code is not None:
         checkout_promotion.apply(world, session, answers.promotion_code)
-    _check(world, session, answers)
+    _check_open(session)
+    checkout_questions.check(world, session, email=answers.email, instrument=answers.instrument)
     if answers.authenticate is not None and _is_awaited(world, session, answers.instrument):
         return _authenticate(world, session, succeed=answers.authenticate)
     _take_down(world, session, answers)
@@ -88,33 +90,12 @@ def _authenticate(world: World, session: StripeObject, *, succeed: bool) -> Outc
     return _finish(world, session, proceed(world, session, awaited, succeed=succeed))
 
 
-def _check(world: World, session: StripeObject, answers: Answers) -> None:
+def _check_open(session: StripeObject) -> None:
     if session["status"] != "open":
         raise InvalidRequest(
             f"The Checkout Session {session['id']} is {session['status']}; "
             "only an open one can be paid."
         )
-    if answers.instrument is None and not payment_method_is_optional(session):
-        raise InvalidRequest("The form asks for a card: give its `number`.", param="number")
-    if answers.instrument and type_of(answers.instrument) not in session["payment_method_types"]:
-        raise InvalidRequest(
-            f"This Checkout Session cannot be paid by {type_of(answers.instrument)}.",
-            param="payment_method_type",
-        )
-    if known_email(world, session) is None and answers.email is None:
-        raise InvalidRequest("The form asks for an e-mail address.", param="email")
-
-
-def payment_method_is_optional(session: StripeObject) -> bool:
-    free = bool(session["amount_total"] == 0)
-    return free and session["payment_method_collection"] == "if_required"
-
-
-def known_email(world: World, session: StripeObject) -> str | None:
-    """Give the address that the form need not ask for."""
-    customer = world.customers.find(world.purchases[session["id"]].customer_id)
-    known: str | None = customer.get("email") if customer else None
-    return known or session["customer_email"]
 
 
 def _is_awaited(world: World, session: StripeObject, instrument: Instrument | None) -> bool:
@@ -131,7 +112,10 @@ def _customer(world: World, session: StripeObject, answers: Answers) -> StripeOb
     purchase = world.purchases[session["id"]]
     if purchase.customer_id is not None:
         return world.customers.referenced(purchase.customer_id, "customer")
-    given = {"email": known_email(world, session) or answers.email, "name": answers.name}
+    given = {
+        "email": checkout_questions.known_email(world, session) or answers.email,
+        "name": answers.name,
+    }
     customer = customers.create(world, {name: value for name, value in given.items() if value})
     world.purchases[session["id"]] = replace(purchase, customer_id=customer["id"])
     return customer

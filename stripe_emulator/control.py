@@ -1,38 +1,30 @@
 """The control surface: what customers, time and misfortune do, as calls for demos and tests."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
-import orjson
 from aiohttp import web
 
 from stripe_emulator import (
-    checkout_form,
-    checkout_payment,
-    checkout_promotion,
-    collection,
+    control_calls,
     due,
     faults,
     form_answers,
-    ids,
     portal_actions,
     settings,
     setups,
     signing_secrets,
     webhook_endpoints,
 )
-from stripe_emulator.api import ENDPOINTS, refusal
+from stripe_emulator.api import ENDPOINTS
+from stripe_emulator.checkout_control import CheckoutControl
 from stripe_emulator.checkout_payment import Outcome
+from stripe_emulator.control_calls import Body
 from stripe_emulator.emulator import Emulator
-from stripe_emulator.errors import InvalidRequest, StripeError
-from stripe_emulator.instruments import Decline
+from stripe_emulator.errors import InvalidRequest
 from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
-
-Body = dict[str, Any]
-Control = Callable[[web.Request, Body], Awaitable[Body]]
 
 PREFIX = "/_emulator"
 #: How far simulated time may run ahead of real time.
@@ -45,15 +37,11 @@ class ControlSurface:
 
     def add_to(self, app: web.Application) -> None:
         for method, path, control in (
-            ("POST", "/checkout/{session}/pay", self._pay),
-            ("POST", "/checkout/{session}/authenticate", self._authenticate),
-            ("GET", "/checkout/{session}/form", self._form),
-            ("POST", "/checkout/{session}/promotion_code", self._promotion_code),
+            *CheckoutControl(self._emulator).routes(),
             ("POST", "/portal/{session}/cancel", self._cancel),
             ("POST", "/portal/{session}/renew", self._renew),
             ("POST", "/portal/{session}/update", self._update),
             ("POST", "/portal/{session}/payment_method", self._payment_method),
-            ("POST", "/payment_intents/{intent}/authenticate", self._authenticate_intent),
             ("GET", "/clock", self._clock),
             ("POST", "/clock/advance", self._advance),
             ("GET", "/deliveries", self._deliveries),
@@ -68,55 +56,10 @@ class ControlSurface:
             ("PUT", "/settings", self._set_settings),
             ("POST", "/reset", self._reset),
         ):
-            app.router.add_route(method, PREFIX + path, _json(control))
-
-    async def _pay(self, request: web.Request, body: Body) -> Body:
-        answers = form_answers.read(body)
-
-        def pay(world: World) -> StripeObject:
-            session = world.checkout_sessions.retrieve(request.match_info["session"])
-            return asdict(checkout_payment.pay(world, session, answers))
-
-        return self._emulator.perform(pay)
-
-    async def _authenticate(self, request: web.Request, body: Body) -> Body:
-        succeed = _required_flag(body, "succeed")
-
-        def authenticate(world: World) -> StripeObject:
-            session = world.checkout_sessions.retrieve(request.match_info["session"])
-            return asdict(checkout_payment.authenticate(world, session, succeed=succeed))
-
-        return self._emulator.perform(authenticate)
-
-    async def _authenticate_intent(self, request: web.Request, body: Body) -> Body:
-        succeed = _required_flag(body, "succeed")
-
-        def authenticate(world: World) -> StripeObject:
-            intent = world.payment_intents.retrieve(request.match_info["intent"])
-            with world.living_on(world.test_clock_of(intent)):
-                return _declined_or_not(collection.answer_bank(world, intent, succeed=succeed))
-
-        return self._emulator.perform(authenticate)
-
-    async def _promotion_code(self, request: web.Request, body: Body) -> Body:
-        code = form_answers.text(body, "code")
-
-        def apply(world: World) -> StripeObject:
-            session = world.checkout_sessions.retrieve(request.match_info["session"])
-            checkout_promotion.apply(world, session, code)
-            return checkout_form.describe(world, session)
-
-        return self._emulator.perform(apply)
-
-    async def _form(self, request: web.Request, _body: Body) -> Body:
-        def describe(world: World) -> StripeObject:
-            session = world.checkout_sessions.retrieve(request.match_info["session"])
-            return checkout_form.describe(world, session)
-
-        return self._emulator.perform(describe)
+            app.router.add_route(method, PREFIX + path, control_calls.answering(control))
 
     async def _cancel(self, request: web.Request, body: Body) -> Body:
-        immediately = _flag(body, "immediately")
+        immediately = control_calls.flag(body, "immediately")
         feedback: Body = {name: body[name] for name in ("comment", "feedback") if name in body}
 
         def cancel(world: World, session: StripeObject, subscription: StripeObject) -> None:
@@ -130,7 +73,7 @@ class ControlSurface:
         return self._in_portal(request, body, portal_actions.renew)
 
     async def _update(self, request: web.Request, body: Body) -> Body:
-        price, quantity = _text(body, "price"), _count(body, "quantity")
+        price, quantity = control_calls.text(body, "price"), control_calls.count(body, "quantity")
 
         def update(world: World, session: StripeObject, subscription: StripeObject) -> None:
             portal_actions.update(world, session, subscription, price=price, quantity=quantity)
@@ -143,7 +86,7 @@ class ControlSurface:
         body: Body,
         act: Callable[[World, StripeObject, StripeObject], None],
     ) -> Body:
-        named = _text(body, "subscription")
+        named = control_calls.text(body, "subscription")
 
         def perform(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
@@ -169,7 +112,7 @@ class ControlSurface:
                 decline = portal_actions.put_on_file(
                     world, session, instrument, authenticated=authenticated is not False
                 )
-            return _declined_or_not(decline)
+            return control_calls.outcome_of(decline)
 
         return self._emulator.perform(put_on_file)
 
@@ -178,7 +121,7 @@ class ControlSurface:
         return {"now": clock.now(), "offset": clock.offset}
 
     async def _advance(self, request: web.Request, body: Body) -> Body:
-        seconds = _count(body, "seconds")
+        seconds = control_calls.count(body, "seconds")
         world = self._emulator.world
         if seconds is None or world.clock.offset + seconds > FURTHEST:
             raise InvalidRequest(
@@ -195,7 +138,7 @@ class ControlSurface:
 
     async def _drain(self, _request: web.Request, body: Body) -> Body:
         deliveries = self._emulator.deliveries
-        drained = await deliveries.drain(_seconds(body, "timeout", 10.0))
+        drained = await deliveries.drain(control_calls.seconds(body, "timeout", 10.0))
         return {
             "drained": drained,
             "pending": deliveries.count("pending"),
@@ -223,7 +166,7 @@ class ControlSurface:
         return self._emulator.requests.to_json()
 
     async def _roll(self, request: web.Request, body: Body) -> Body:
-        overlap = _seconds(body, "overlap_seconds", signing_secrets.LONGEST_OVERLAP)
+        overlap = control_calls.seconds(body, "overlap_seconds", signing_secrets.LONGEST_OVERLAP)
         if overlap > signing_secrets.LONGEST_OVERLAP:
             raise InvalidRequest(
                 "The old secret lives on for a day at most.", param="overlap_seconds"
@@ -231,7 +174,7 @@ class ControlSurface:
         return webhook_endpoints.roll(
             self._emulator.world,
             request.match_info["endpoint"],
-            _text(body, "secret") or signing_secrets.new(),
+            control_calls.text(body, "secret") or signing_secrets.new(),
             overlap,
         )
 
@@ -246,70 +189,3 @@ class ControlSurface:
     async def _reset(self, _request: web.Request, _body: Body) -> Body:
         await self._emulator.reset()
         return {}
-
-
-def _json(control: Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.Request) -> web.Response:
-        try:
-            answer = await control(request, _body(await request.read()))
-        except StripeError as error:
-            return refusal(error, ids.new("req"))
-        return web.Response(body=orjson.dumps(answer), content_type="application/json")
-
-    return handle
-
-
-def _body(raw: bytes) -> Body:
-    try:
-        body = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body has to be a JSON object.")
-    return body
-
-
-def _declined_or_not(decline: Decline | None) -> Body:
-    outcome = Outcome(outcome="complete")
-    if decline is not None:
-        outcome = Outcome(
-            outcome="declined",
-            code=decline.code,
-            decline_code=decline.decline_code,
-            message=decline.message,
-        )
-    return asdict(outcome)
-
-
-def _text(body: Body, name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidRequest(f"`{name}` takes a string.", param=name)
-    return value
-
-
-def _flag(body: Body, name: str) -> bool:
-    value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"`{name}` takes true or false.", param=name)
-    return value
-
-
-def _required_flag(body: Body, name: str) -> bool:
-    if name not in body:
-        raise InvalidRequest(f"`{name}` takes true or false.", param=name)
-    return _flag(body, name)
-
-
-def _count(body: Body, name: str) -> int | None:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise InvalidRequest(f"`{name}` takes a whole number from 0.", param=name)
-    return value
-
-
-def _seconds(body: Body, name: str, default: float) -> float:
-    value = body.get(name, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise InvalidRequest(f"`{name}` takes a number of seconds.", param=name)
-    return float(value)
