@@ -10,6 +10,7 @@ from stripe_emulator import (
     discounts,
     ids,
     payable_with,
+    payment_method_configurations,
     sales,
     subscriptions,
 )
@@ -78,6 +79,7 @@ def create(world: World, params: Params) -> StripeObject:
 def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
     session_id = ids.new("cs_test").replace("cs_test_", "cs_test_a1", 1)
     now = world.clock.now()
+    configuration = payment_method_configurations.of_session(world, params)
     return {
         "id": session_id,
         **blanks.fresh(blanks.CHECKOUT_SESSION),
@@ -98,7 +100,12 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
         "metadata": merged({}, params.get("metadata", {})),
         "mode": params["mode"],
         "payment_method_collection": params.get("payment_method_collection", "always"),
-        "payment_method_types": payable_with.offered(params, sold[0].price["currency"]),
+        "payment_method_configuration_details": {"id": configuration["id"], "parent": None},
+        "payment_method_types": payable_with.offered(
+            params,
+            sold[0].price["currency"],
+            payment_method_configurations.switched_on(configuration),
+        ),
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         **picked(params, *ATTRIBUTES),
         **_how_shown(world, params, session_id),

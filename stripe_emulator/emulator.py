@@ -3,7 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from stripe_emulator import due, portal, test_clocks, webhook_endpoints
+from stripe_emulator import (
+    due,
+    payment_method_configurations,
+    portal,
+    test_clocks,
+    webhook_endpoints,
+)
 from stripe_emulator.api_faults import ApiFaultDraws
 from stripe_emulator.delivery import Deliveries
 from stripe_emulator.errors import TOO_MANY_REQUESTS
@@ -56,6 +62,7 @@ class Emulator:
             base_url=self._base_url, settings=self._first_settings, publish=self._publish
         )
         portal.add_default_configuration(self.world)
+        payment_method_configurations.add_default(self.world)
         self.register_webhooks()
 
     def register_webhooks(self) -> None:

@@ -11,9 +11,9 @@ def eligible(currency: str) -> list[str]:
     return ["card", *DEBITS_BY_CURRENCY.get(currency, ())]
 
 
-def offered(params: Params, currency: str) -> list[str]:
-    """Leave of the eligible what a Checkout Session's parameters allow."""
-    kinds = eligible(currency)
+def offered(params: Params, currency: str, switched_on: list[str]) -> list[str]:
+    """Leave of the eligible what is switched on and a Checkout Session's parameters allow."""
+    kinds = [kind for kind in eligible(currency) if kind in switched_on]
     allowed = params.get("allowed_payment_method_types") or kinds
     excluded = params.get("excluded_payment_method_types") or ()
     left = [kind for kind in kinds if kind in allowed and kind not in excluded]

@@ -40,6 +40,7 @@ class Tables:
         self.charges = Table("charge")
         self.mandates = Table("mandate", owner=lambda row: str(row["payment_method"]))
         self.payment_methods = Table("PaymentMethod")
+        self.payment_method_configurations = Table("payment method configuration")
         self.portal_configurations = Table("configuration")
         self.portal_sessions = Table("portal session")
         self.test_clocks = Table("test_clock")

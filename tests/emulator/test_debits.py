@@ -442,3 +442,32 @@ async def test_impossible_settings_are_refused(shop: Shop, changes: Any) -> None
     answer = await shop.control("/settings", changes, method="PUT", status=400)
 
     assert answer["error"]["param"] in changes
+
+
+async def test_a_configuration_switches_payment_methods_off(shop: Shop) -> None:
+    made = await shop.stripe.payment_method_configurations.create_async(
+        {"name": "Cards only", "sepa_debit": {"display_preference": {"preference": "off"}}}
+    )
+    price = await shop.price(currency="eur")
+
+    narrow = await shop.session(price, payment_method_configuration=made.id)
+    wide = await shop.session(price)
+    updated = await shop.stripe.payment_method_configurations.update_async(
+        made.id, {"sepa_debit": {"display_preference": {"preference": "none"}}}
+    )
+
+    configurations = (await shop.stripe.payment_method_configurations.list_async()).data
+    assert narrow.payment_method_types == ["card"]
+    assert narrow.payment_method_configuration_details.id == made.id
+    assert wide.payment_method_types == ["card", "sepa_debit"]
+    assert updated.sepa_debit.display_preference.value == "on"
+    assert [one.is_default for one in configurations] == [False, True]
+
+
+async def test_a_configuration_of_what_is_not_offered_is_refused(shop: Shop) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="does not support `klarna`"):
+        await shop.stripe.payment_method_configurations.create_async(
+            {"klarna": {"display_preference": {"preference": "on"}}}
+        )
+    with pytest.raises(stripe.InvalidRequestError, match="No such payment method configuration"):
+        await shop.session(payment_method_configuration="pmc_none")
