@@ -103,29 +103,38 @@ def _end(world: World, coupon: StripeObject) -> int | None:
     return periods.containing(now, months, now).end
 
 
-def take_off(
+def amounts_off(
     world: World, subscription: StripeObject, lines: list[Line]
 ) -> list[list[StripeObject]]:
     """
-    Give what is taken off each line, as `discount_amounts`, and end what is used up.
+    Give what is taken off each line, as `discount_amounts`.
 
     Prorations are of prices before discounts, so nothing is taken off them.
     """
     taken: list[list[StripeObject]] = [[] for _ in lines]
     left = [0 if line.proration else max(0, line.amount) for line in lines]
-    for discount in [world.discounts[one] for one in subscription["discounts"]]:
-        coupon = world.coupons_as_redeemed[discount["id"]]
-        if discount["end"] is not None and discount["end"] <= world.clock.now():
-            _end_now(world, subscription, discount)
+    for discount_id in subscription["discounts"]:
+        if _over(world, world.discounts[discount_id]):
             continue
-        amounts = coupons.reduce(coupon, left)
+        amounts = coupons.reduce(world.coupons_as_redeemed[discount_id], left)
         left = [before - amount for before, amount in zip(left, amounts, strict=True)]
         for of_line, amount in zip(taken, amounts, strict=True):
             if amount:
-                of_line.append({"amount": amount, "discount": discount["id"]})
-        if coupon["duration"] == "once" and sum(amounts):
-            _end_now(world, subscription, discount)
+                of_line.append({"amount": amount, "discount": discount_id})
     return taken
+
+
+def _over(world: World, discount: StripeObject) -> bool:
+    return discount["end"] is not None and bool(discount["end"] <= world.clock.now())
+
+
+def end_used_up(world: World, subscription: StripeObject, taken: list[list[StripeObject]]) -> None:
+    """End the discounts whose time is over, and those for once that were just taken off."""
+    used = {one["discount"] for one in total(taken)}
+    for discount in [world.discounts[one] for one in subscription["discounts"]]:
+        once = world.coupons_as_redeemed[discount["id"]]["duration"] == "once"
+        if _over(world, discount) or (once and discount["id"] in used):
+            _end_now(world, subscription, discount)
 
 
 def _end_now(world: World, subscription: StripeObject, discount: StripeObject) -> None:

@@ -26,42 +26,54 @@ def draft(
     One with `finalizes_at` opens and is charged by itself then; the others by whoever made them.
     """
     invoice_id = ids.new("in")
-    subtotal = sum(line.amount for line in lines)
-    discounted = list(subscription["discounts"])
-    taken_off = discounts.take_off(world, subscription, lines)
-    discount_amounts = discounts.total(taken_off)
-    total = subtotal - sum(one["amount"] for one in discount_amounts)
-    customer = world.customers[subscription["customer"]]
-    invoice = world.invoices.add(
-        {
-            **_blank(world, customer, subscription),
-            "id": invoice_id,
-            "auto_advance": auto_advance,
-            "automatically_finalizes_at": finalizes_at,
-            "billing_reason": billing_reason,
-            "lines": list_of(
-                [
-                    invoice_lines.line_item(line, invoice_id, subscription, taken)
-                    for line, taken in zip(lines, taken_off, strict=True)
-                ],
-                f"/v1/invoices/{invoice_id}/lines",
-            ),
-            "next_payment_attempt": finalizes_at,
-            "period_start": world.clock.now() if period_start is None else period_start,
-            "discounts": discounted,
-            "subtotal": subtotal,
-            "subtotal_excluding_tax": subtotal,
-            "total": total,
-            "total_discount_amounts": discount_amounts,
-            "total_excluding_tax": total,
-            **_amounts(total, customer["balance"]),
-        }
-    )
+    taken_off = discounts.amounts_off(world, subscription, lines)
+    row = compose(world, subscription, lines, taken_off, invoice_id)
+    row |= {
+        "auto_advance": auto_advance,
+        "automatically_finalizes_at": finalizes_at,
+        "billing_reason": billing_reason,
+        "next_payment_attempt": finalizes_at,
+        "period_start": world.clock.now() if period_start is None else period_start,
+    }
+    invoice = world.invoices.add(row)
+    discounts.end_used_up(world, subscription, taken_off)
     _sweep_up(world, lines, invoice_id)
     world.events.emit("invoice.created", invoice)
     if finalizes_at is not None:
         world.agenda.wake("invoice", invoice_id, finalizes_at)
     return invoice
+
+
+def compose(
+    world: World,
+    subscription: StripeObject,
+    lines: list[Line],
+    taken_off: list[list[StripeObject]],
+    invoice_id: str,
+) -> StripeObject:
+    """Put an invoice's fields together, without making it; `taken_off` is parallel to `lines`."""
+    customer = world.customers[subscription["customer"]]
+    discount_amounts = discounts.total(taken_off)
+    subtotal = sum(line.amount for line in lines)
+    total = subtotal - sum(one["amount"] for one in discount_amounts)
+    return {
+        **_blank(world, customer, subscription),
+        "id": invoice_id,
+        "discounts": list(subscription["discounts"]),
+        "lines": list_of(
+            [
+                invoice_lines.line_item(line, invoice_id, subscription, taken)
+                for line, taken in zip(lines, taken_off, strict=True)
+            ],
+            f"/v1/invoices/{invoice_id}/lines",
+        ),
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
+        "total": total,
+        "total_discount_amounts": discount_amounts,
+        "total_excluding_tax": total,
+        **_amounts(total, customer["balance"]),
+    }
 
 
 def _sweep_up(world: World, lines: list[Line], invoice_id: str) -> None:
