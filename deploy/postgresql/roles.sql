@@ -1,5 +1,5 @@
--- What each process may do on PostgreSQL. To be run by the owner of the database, after each
--- `python -m billing_service migrate`; to repeat it changes nothing:
+-- What each process may do on PostgreSQL. To be run by the owner of the database, who may create
+-- roles, after each `python -m billing_service migrate`; to repeat it changes nothing:
 --
 --     psql --dbname=paidup --file=deploy/postgresql/roles.sql
 --
@@ -9,6 +9,9 @@
 --     CREATE ROLE my_service LOGIN PASSWORD '…' IN ROLE paidup_service;
 --
 -- `migrate` needs the owner, whom neither process should be.
+
+-- In one transaction: processes that are running never see a moment without their grants.
+BEGIN;
 
 DO $$
 BEGIN
@@ -52,3 +55,5 @@ GRANT SELECT ON alembic_version, deployment TO paidup_gateway;
 -- The service does everything but change the schema.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paidup_service;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM paidup_service;
+
+COMMIT;
