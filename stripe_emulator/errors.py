@@ -115,6 +115,25 @@ class Unauthenticated(StripeError):
     status = 401
 
 
+class ForeignPage(StripeError):
+    """Not Stripe's doing: a page of another origin tried to press a button of the emulator's."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("The emulator takes no orders from web pages of another origin.")
+
+
+class PortalLinkExpired(StripeError):
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This link to the customer portal was used before or is too old. "
+            "Go back to where you came from to get a new one."
+        )
+
+
 class CardDeclined(StripeError):
     status = 402
     type = "card_error"

@@ -8,11 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
-from stripe_emulator import due, ids
+from stripe_emulator import due, foreign_pages, ids, pages, stripe_js
 from stripe_emulator.api import Api, Handler, refusal
 from stripe_emulator.control import ControlSurface
 from stripe_emulator.emulator import Emulator
-from stripe_emulator.errors import InternalError, MethodNotAllowed, UnrecognizedUrl
+from stripe_emulator.errors import ForeignPage, InternalError, MethodNotAllowed, UnrecognizedUrl
+from stripe_emulator.payment_page import PaymentPages
 from stripe_emulator.request_log import logging_to
 from stripe_emulator.state import StateFile
 
@@ -29,6 +30,9 @@ def application(emulator: Emulator) -> web.Application:
     )
     Api(emulator).add_to(app)
     ControlSurface(emulator).add_to(app)
+    PaymentPages(emulator).add_to(app)
+    stripe_js.add_to(app)
+    pages.add_to(app)
 
     async def date(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(emulator.world.clock.now(), usegmt=True)
@@ -68,7 +72,10 @@ def _noting_changes(emulator: Emulator) -> Any:
 async def _speak_like_stripe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give Stripe's error body also where no endpoint was reached or one broke."""
     try:
+        foreign_pages.check(request)
         return await handler(request)
+    except ForeignPage as error:
+        return refusal(error, ids.new("req"))
     except web.HTTPMethodNotAllowed:
         return refusal(MethodNotAllowed(request.method, request.path), ids.new("req"))
     except web.HTTPNotFound:

@@ -1,0 +1,24 @@
+"""Screenshots of every page, kept for people to look at."""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+
+PICTURES = Path(__file__).parents[2] / "artifacts" / "screenshots"
+
+
+async def picture(page: Page, name: str) -> None:
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+async def pictures(page: Page, name: str) -> None:
+    """Take it as it is, in the dark, and on a telephone."""
+    await picture(page, name)
+    await page.emulate_media(color_scheme="dark")
+    await picture(page, f"{name}-dark")
+    await page.emulate_media(color_scheme="light")
+    size = page.viewport_size
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await picture(page, f"{name}-phone")
+    if size is not None:
+        await page.set_viewport_size(size)
