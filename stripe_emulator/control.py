@@ -12,16 +12,15 @@ from stripe_emulator import (
     form_answers,
     portal_actions,
     settings,
-    setups,
     signing_secrets,
     webhook_endpoints,
 )
 from stripe_emulator.api import ENDPOINTS
 from stripe_emulator.checkout_control import CheckoutControl
-from stripe_emulator.checkout_payment import Outcome
 from stripe_emulator.control_calls import Body
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import InvalidRequest
+from stripe_emulator.instruments import Instrument
 from stripe_emulator.settings import DAY
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
@@ -42,6 +41,7 @@ class ControlSurface:
             ("POST", "/portal/{session}/renew", self._renew),
             ("POST", "/portal/{session}/update", self._update),
             ("POST", "/portal/{session}/payment_method", self._payment_method),
+            ("POST", "/customers/{customer}/payment_method", self._payment_method_of),
             ("GET", "/clock", self._clock),
             ("POST", "/clock/advance", self._advance),
             ("GET", "/deliveries", self._deliveries),
@@ -98,21 +98,26 @@ class ControlSurface:
         return self._emulator.perform(perform)
 
     async def _payment_method(self, request: web.Request, body: Body) -> Body:
-        instrument = form_answers.instrument(body)
-        if instrument is None:
-            raise InvalidRequest("Give the card's `number`.", param="number")
-
-        authenticated = form_answers.flag_or_null(body, "authenticate")
-        if authenticated is None and setups.needs_authentication(instrument):
-            return asdict(Outcome(outcome="requires_action"))
+        instrument = _instrument(body)
+        authenticate = form_answers.flag_or_null(body, "authenticate")
 
         def put_on_file(world: World) -> StripeObject:
             session = world.portal_sessions.retrieve(request.match_info["session"])
             with world.living_on(world.test_clock_of(session)):
-                decline = portal_actions.put_on_file(
-                    world, session, instrument, authenticated=authenticated is not False
+                outcome = portal_actions.put_on_file(
+                    world, session, instrument, authenticate=authenticate
                 )
-            return control_calls.outcome_of(decline)
+            return asdict(outcome)
+
+        return self._emulator.perform(put_on_file)
+
+    async def _payment_method_of(self, request: web.Request, body: Body) -> Body:
+        instrument = _instrument(body)
+
+        def put_on_file(world: World) -> StripeObject:
+            customer = world.customers.existing(request.match_info["customer"])
+            with world.living_on(world.test_clock_of(customer)):
+                return asdict(portal_actions.put_on_file_of(world, customer, instrument))
 
         return self._emulator.perform(put_on_file)
 
@@ -189,3 +194,10 @@ class ControlSurface:
     async def _reset(self, _request: web.Request, _body: Body) -> Body:
         await self._emulator.reset()
         return {}
+
+
+def _instrument(body: Body) -> Instrument:
+    instrument = form_answers.instrument(body)
+    if instrument is None:
+        raise InvalidRequest("Give the card's `number`.", param="number")
+    return instrument

@@ -47,7 +47,19 @@ BY_DEFAULT: Params = {
     "customer_update": {"allowed_updates": ["email", "name"], "enabled": True},
     "invoice_history": {"enabled": True},
     "payment_method_update": {"enabled": True},
-    "subscription_cancel": {"enabled": True},
+    "subscription_cancel": {
+        "cancellation_reason": {
+            "enabled": True,
+            "options": [
+                "too_expensive",
+                "missing_features",
+                "switched_service",
+                "unused",
+                "other",
+            ],
+        },
+        "enabled": True,
+    },
     "subscription_update": {
         "default_allowed_updates": ["price", "quantity"],
         "enabled": True,

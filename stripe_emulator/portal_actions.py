@@ -9,8 +9,9 @@ from stripe_emulator import (
     subscription_changes,
     subscriptions,
 )
-from stripe_emulator.errors import CardDeclined, InvalidRequest
-from stripe_emulator.instruments import SETUP_AUTHENTICATION_FAILED, Decline, Instrument
+from stripe_emulator.checkout_payment import Outcome
+from stripe_emulator.errors import InvalidRequest, ReferenceMissing
+from stripe_emulator.instruments import Instrument
 from stripe_emulator.parameters import Params
 from stripe_emulator.subscriptions import ENDED
 from stripe_emulator.tables import StripeObject
@@ -53,6 +54,38 @@ def update(
     price: str | None,
     quantity: int | None,
 ) -> None:
+    asked = _asked(world, session, subscription, price=price, quantity=quantity)
+    change = subscription_changes.plan(world, subscription, asked)
+    with world.events.updating("customer.subscription.updated", subscription):
+        subscription_changes.apply(world, subscription, change)
+    subscription_changes.bill(world, subscription, change)
+    subscriptions.review(world, subscription)
+
+
+def cost_of_update(
+    world: World,
+    session: StripeObject,
+    subscription: StripeObject,
+    *,
+    price: str | None,
+    quantity: int | None,
+) -> int:
+    """Tell what `update` would charge for what is left of the period; negative is credit."""
+    asked = _asked(world, session, subscription, price=price, quantity=quantity)
+    if asked["proration_behavior"] == "none":
+        return 0
+    return subscription_changes.cost(world, subscription, asked)
+
+
+def _asked(
+    world: World,
+    session: StripeObject,
+    subscription: StripeObject,
+    *,
+    price: str | None,
+    quantity: int | None,
+) -> Params:
+    """Give the change as the API would take it, if the configuration allows it."""
     feature = _enabled(world, session, "subscription_update")
     item = _only_item(subscription)
     wanted = {"price": price, "quantity": quantity}
@@ -61,18 +94,10 @@ def update(
     if price is not None:
         _check_offered(world, feature, price)
         given = {"quantity": item["quantity"], **given}
-    change = subscription_changes.plan(
-        world,
-        subscription,
-        {
-            "items": [{"id": item["id"], **given}],
-            "proration_behavior": feature["proration_behavior"],
-        },
-    )
-    with world.events.updating("customer.subscription.updated", subscription):
-        subscription_changes.apply(world, subscription, change)
-    subscription_changes.bill(world, subscription, change)
-    subscriptions.review(world, subscription)
+    return {
+        "items": [{"id": item["id"], **given}],
+        "proration_behavior": feature["proration_behavior"],
+    }
 
 
 def _only_item(subscription: StripeObject) -> StripeObject:
@@ -98,31 +123,59 @@ def _check_offered(world: World, feature: Params, price_id: str) -> None:
 
 
 def put_on_file(
-    world: World, session: StripeObject, instrument: Instrument, *, authenticated: bool = True
-) -> Decline | None:
-    """
-    Make an instrument the default of the customer and of what they subscribe to.
-
-    `authenticated` is what the customer's bank says, where it is asked.
-    """
+    world: World,
+    session: StripeObject,
+    instrument: Instrument,
+    *,
+    authenticate: bool | None = None,
+) -> Outcome:
+    """Make an instrument the default; `authenticate` says what to answer if the bank asks."""
     _enabled(world, session, "payment_method_update")
-    if setups.needs_authentication(instrument) and not authenticated:
-        return SETUP_AUTHENTICATION_FAILED
     customer = world.customers.referenced(session["customer"], "customer")
-    payment_method = payment_methods.from_instrument(
-        world, instrument, {"email": customer["email"]}
-    )
-    try:
-        payment_methods.attach(world, payment_method, customer["id"])
-    except CardDeclined:
-        return instrument.attach_decline
-    if setups.needs_authentication(instrument):
-        world.authenticated.add(payment_method["id"])
+    outcome = put_on_file_of(world, customer, instrument)
+    if outcome.outcome == "requires_action" and authenticate is not None:
+        return authenticate_setup(world, session, succeed=authenticate)
+    return outcome
+
+
+def put_on_file_of(world: World, customer: StripeObject, instrument: Instrument) -> Outcome:
+    details = {"email": customer["email"]}
+    payment_method = payment_methods.from_instrument(world, instrument, details)
+    intent = setups.confirm(world, payment_method, customer["id"])
+    return _after_setup(world, customer, payment_method, intent)
+
+
+def authenticate_setup(world: World, session: StripeObject, *, succeed: bool) -> Outcome:
+    """Answer the bank's question that the last `put_on_file` ended with."""
+    _enabled(world, session, "payment_method_update")
+    awaited = world.setup_intents.where(customer=session["customer"], status="requires_action")
+    if not awaited:
+        raise InvalidRequest("No payment method waits for authentication.")
+    payment_method = world.payment_methods[awaited[-1]["payment_method"]]
+    setups.authenticate(world, awaited[-1], succeed=succeed)
+    customer = world.customers.referenced(session["customer"], "customer")
+    return _after_setup(world, customer, payment_method, awaited[-1])
+
+
+def _after_setup(
+    world: World, customer: StripeObject, payment_method: StripeObject, intent: StripeObject
+) -> Outcome:
+    if intent["status"] == "requires_action":
+        return Outcome(outcome="requires_action")
+    if intent["status"] != "succeeded":
+        error = intent["last_setup_error"]
+        return Outcome(
+            outcome="declined",
+            code=error["code"],
+            decline_code=error.get("decline_code"),
+            message=error["message"],
+        )
+    payment_methods.attach(world, payment_method, customer["id"])
     customers.set_default_payment_method(world, customer, payment_method)
     for subscription in world.subscriptions.of(customer["id"]):
         if subscription["status"] not in ENDED:
             _use(world, subscription, payment_method)
-    return None
+    return Outcome(outcome="complete")
 
 
 def _use(world: World, subscription: StripeObject, payment_method: StripeObject) -> None:
@@ -148,7 +201,11 @@ def subscription_of(
     """Find the one that the customer means: named, the flow's, or the only one there is."""
     named = subscription_id or _of_flow(session["flow"])
     if named is not None:
-        return world.subscriptions.referenced(named, "subscription")
+        subscription = world.subscriptions.referenced(named, "subscription")
+        if subscription["customer"] != session["customer"]:
+            # Whose it is instead is nobody's business here.
+            raise ReferenceMissing("subscription", named, "subscription")
+        return subscription
     live = [
         subscription
         for subscription in world.subscriptions.of(session["customer"])

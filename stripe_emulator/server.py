@@ -14,6 +14,7 @@ from stripe_emulator.control import ControlSurface
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import ForeignPage, InternalError, MethodNotAllowed, UnrecognizedUrl
 from stripe_emulator.payment_page import PaymentPages
+from stripe_emulator.portal_pages import PortalPages
 from stripe_emulator.request_log import logging_to
 from stripe_emulator.state import StateFile
 
@@ -31,6 +32,7 @@ def application(emulator: Emulator) -> web.Application:
     Api(emulator).add_to(app)
     ControlSurface(emulator).add_to(app)
     PaymentPages(emulator).add_to(app)
+    PortalPages(emulator).add_to(app)
     stripe_js.add_to(app)
     pages.add_to(app)
 

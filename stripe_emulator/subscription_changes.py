@@ -18,7 +18,7 @@ from stripe_emulator.errors import InvalidRequest, ReferenceMissing
 from stripe_emulator.invoice_lines import Line
 from stripe_emulator.parameters import Params
 from stripe_emulator.periods import Period
-from stripe_emulator.tables import StripeObject
+from stripe_emulator.tables import StripeObject, snapshot
 from stripe_emulator.world import World
 
 
@@ -119,6 +119,15 @@ def apply(world: World, subscription: StripeObject, change: Change) -> None:
         _set_trial(world, subscription, change.trial_end)
     if change.items and subscription["id"] in world.granted_features:
         entitlements.grant(world, subscription)
+
+
+def cost(world: World, subscription: StripeObject, params: Params) -> int:
+    """Tell what a change of items that exist would cost now, without making it."""
+    imagined = snapshot(subscription)
+    change = plan(world, imagined, params)
+    for item_change in change.items:
+        _apply(world, imagined, item_change, change.lines)
+    return sum(line.amount for line in change.lines)
 
 
 def _apply(world: World, subscription: StripeObject, change: ItemChange, lines: list[Line]) -> None:
