@@ -11,6 +11,7 @@ from aiohttp import web
 from stripe_emulator import due, foreign_pages, ids, pages, stripe_js
 from stripe_emulator.api import Api, Handler, refusal
 from stripe_emulator.control import ControlSurface
+from stripe_emulator.dashboard import Dashboard
 from stripe_emulator.emulator import Emulator
 from stripe_emulator.errors import ForeignPage, InternalError, MethodNotAllowed, UnrecognizedUrl
 from stripe_emulator.payment_page import PaymentPages
@@ -33,6 +34,7 @@ def application(emulator: Emulator) -> web.Application:
     ControlSurface(emulator).add_to(app)
     PaymentPages(emulator).add_to(app)
     PortalPages(emulator).add_to(app)
+    Dashboard(emulator).add_to(app)
     stripe_js.add_to(app)
     pages.add_to(app)
 
