@@ -1,6 +1,7 @@
 """What a Checkout Session's form has to show and to ask."""
 
 from stripe_emulator import account, checkout_questions, trials
+from stripe_emulator.orders import Purchase
 from stripe_emulator.tables import StripeObject
 from stripe_emulator.world import World
 
@@ -35,6 +36,7 @@ def describe(world: World, session: StripeObject) -> StripeObject:
         "asks_for_email": email is None,
         "custom_text": _messages(session["custom_text"]),
         "terms_of_service_required": _requires_terms(session),
+        "promotion_code": _code(purchase),
         "promotion_codes_allowed": bool(session["allow_promotion_codes"]),
         "submit_type": session["submit_type"] or "subscribe",
         "locale": session["locale"] or "auto",
@@ -61,6 +63,7 @@ def _line_item(world: World, item: StripeObject) -> StripeObject:
         "currency": item["currency"],
         "unit_amount": price["unit_amount"],
         "amount": item["amount_total"],
+        "amount_subtotal": item["amount_subtotal"],
         "interval": recurring and recurring["interval"],
         "interval_count": recurring and recurring["interval_count"],
     }
@@ -68,6 +71,12 @@ def _line_item(world: World, item: StripeObject) -> StripeObject:
 
 def _messages(custom_text: StripeObject) -> StripeObject:
     return {name: text and text["message"] for name, text in custom_text.items()}
+
+
+def _code(purchase: Purchase) -> str | None:
+    """Give the code that was typed and holds."""
+    codes = (redemption.promotion_code for redemption in purchase.redemptions)
+    return next((str(code["code"]) for code in codes if code), None)
 
 
 def _requires_terms(session: StripeObject) -> bool:

@@ -81,6 +81,7 @@ FRENCH = {
     "Current": "Actuelle",
     "Customer service was not good enough": "Le service client n'était pas satisfaisant",
     "Don't cancel": "Ne pas résilier",
+    "Discount": "Remise",
     "Donate": "Donner",
     "Draft": "Brouillon",
     "Email": "Adresse e-mail",

@@ -12,6 +12,7 @@ from stripe_emulator import (
     acknowledgement,
     checkout_form,
     checkout_payment,
+    checkout_promotion,
     form_answers,
     pages,
     payment_view,
@@ -118,9 +119,18 @@ class PaymentPages:
             lambda world: asdict(checkout_payment.authenticate(world, session, succeed=succeed)),
         )
 
-    async def _promotion_code(self, _session: StripeObject, _typed: Typed) -> StripeObject:
-        # The emulator has no coupons, so no code can be right.
-        raise Incorrect({"promotion_code": "This code is invalid."})
+    async def _promotion_code(self, session: StripeObject, typed: Typed) -> StripeObject:
+        code = form_answers.text(typed, "promotion_code")
+
+        def apply(world: World) -> StripeObject:
+            checkout_promotion.apply(world, session, code)
+            return session
+
+        try:
+            self._emulator.perform(apply)
+        except InvalidRequest as error:
+            raise Incorrect({"promotion_code": error.message}) from error
+        return {"outcome": "priced"}
 
     async def _finish(
         self, session: StripeObject, act: Callable[[World], StripeObject]

@@ -78,7 +78,7 @@ def of(form: StripeObject) -> StripeObject:
         "methods": {kind: METHODS[kind] for kind in types if kind in METHODS},
         "instruments": INSTRUMENTS,
         "recurring": recurring,
-        "recurring_amount": sum(item["amount"] for item in recurring),
+        "recurring_amount": sum(item["amount_subtotal"] for item in recurring),
         "has_trial": form["trial_end"] is not None,
         "button": "Start trial" if form["trial_end"] else BUTTONS.get(form["submit_type"], "Pay"),
     }

@@ -101,11 +101,13 @@ class PortalPages:
         session = world.portal_sessions.retrieve(request.match_info["session"])
         world.customers.existing(session["customer"])
         token = request.cookies.get(COOKIE, "")
+        with world.living_on(world.test_clock_of(session)):
+            now = world.clock.now()
         return Place(
             request=request,
             world=world,
             session=session,
-            visit=self._visits.enter(session, token, world.clock.now()),
+            visit=self._visits.enter(session, token, now),
             language=pages.language_of(request, session["locale"]),
         )
 
@@ -113,7 +115,8 @@ class PortalPages:
         """Do what a customer asks for, to one subscription."""
 
         def answer(world: World, subscription: StripeObject) -> StripeObject:
-            act(world, place.session, subscription, **arguments)
+            with world.living_on(world.test_clock_of(place.session)):
+                act(world, place.session, subscription, **arguments)
             return subscription
 
         self._emulator.perform(answer, place.subscription)
@@ -150,7 +153,8 @@ class PortalPages:
         self, place: Place, act: Callable[..., Outcome], *arguments: object, **named: object
     ) -> web.Response:
         def answer(world: World) -> StripeObject:
-            return asdict(act(world, place.session, *arguments, **named))
+            with world.living_on(world.test_clock_of(place.session)):
+                return asdict(act(world, place.session, *arguments, **named))
 
         outcome = self._emulator.perform(answer)
         if outcome["outcome"] == "requires_action":
@@ -223,11 +227,13 @@ async def _choose(place: Place) -> web.Response:
 async def _ask_to_update(place: Place) -> web.Response:
     wanted = _wanted(place, place.request.query)
     subscription = place.subscription
-    cost = portal_actions.cost_of_update(place.world, place.session, subscription, **wanted)
+    world = place.world
+    with world.living_on(world.test_clock_of(place.session)):
+        cost = portal_actions.cost_of_update(world, place.session, subscription, **wanted)
     return place.show(
         "portal_confirm.html",
-        plan=portal_view.plan(place.world, place.session, subscription),
-        after=portal_view.after_change(place.world, subscription, **wanted),
+        plan=portal_view.plan(world, place.session, subscription),
+        after=portal_view.after_change(world, subscription, **wanted),
         cost=cost,
         wanted=wanted,
     )

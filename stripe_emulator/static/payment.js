@@ -28,6 +28,7 @@ const OUTCOMES = {
     showProblems(problems);
   },
   requires_action: () => challenge.showModal(),
+  priced: () => reprice(),
   over: () => window.location.reload(),
 };
 
@@ -37,7 +38,7 @@ async function attempt(path, answers) {
   showProblems({});
   try {
     const answer = await post(path, answers);
-    OUTCOMES[answer.outcome](answer);
+    await OUTCOMES[answer.outcome](answer);
   } catch {
     busy(false);
     say(form.dataset.unreachable);
@@ -98,9 +99,20 @@ for (const button of challenge.querySelectorAll("button")) {
 challenge.addEventListener("cancel", (event) => event.preventDefault());
 
 form.querySelector("#apply")?.addEventListener("click", () => {
-  const code = form.elements.namedItem("promotion_code").value;
-  post("/promotion_code", { promotion_code: code }).then(({ problems }) => showProblems(problems));
+  attempt("/promotion_code", { promotion_code: form.elements.namedItem("promotion_code").value });
 });
+
+/** Show the new prices, and leave alone what was typed. */
+async function reprice() {
+  const text = await (await fetch(window.location.href)).text();
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const asksAlike = Boolean(fresh.querySelector("#method")) === Boolean(form.querySelector("#method"));
+  if (!asksAlike) return window.location.reload();
+  for (const part of [".summary", "#challenge .plan"]) {
+    document.querySelector(part).replaceChildren(...fresh.querySelector(part).childNodes);
+  }
+  busy(false);
+}
 
 for (const button of document.querySelectorAll(".instruments button")) {
   button.addEventListener("click", () => {

@@ -54,6 +54,28 @@ async def test_a_card_pays_on_the_hosted_page(page: Page, merchant: Merchant) ->
     assert paid.customer_details.email == "ada@example.com"
 
 
+async def test_a_promotion_code_takes_something_off(page: Page, merchant: Merchant) -> None:
+    stripe = merchant.shop.stripe
+    coupon = await stripe.coupons.create_async({"percent_off": 25, "duration": "once"})
+    await stripe.promotion_codes.create_async(
+        {"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "SPRING"}
+    )
+    session = await merchant.sell_hosted(allow_promotion_codes=True)
+    await page.goto(session.url)
+    await fill_card(page, GOOD)
+
+    await page.get_by_label("Promotion code").fill("SPRING")
+    await button(page, "Apply").click()
+
+    await expect(page.locator(".total")).to_contain_text("$7.50")
+    await expect(page.get_by_text("-$2.50")).to_be_visible()
+    await expect(page.get_by_label("Email")).to_have_value("ada@example.com")
+    await picture(page, "payment-discount")
+    await button(page, "Subscribe").click()
+    await expect(page.get_by_role("heading", name=f"Back with {session.id}")).to_be_visible()
+    assert (await merchant.session(session.id)).amount_total == 750
+
+
 async def test_a_card_pays_in_the_merchants_own_page(page: Page, merchant: Merchant) -> None:
     session = await merchant.sell(await merchant.shop.price(await _product(merchant.shop), 1500))
     form = form_in(page)

@@ -131,6 +131,28 @@ async def test_the_bank_asks_in_the_portal_too(page: Page, shop: Shop) -> None:
     assert accepted.default_payment_method != bought.default_payment_method
 
 
+async def test_a_customer_of_a_test_clock_lives_in_its_time(page: Page, shop: Shop) -> None:
+    now = await shop.now()
+    clock = await shop.stripe.test_helpers.test_clocks.create_async({"frozen_time": now + 400})
+    customer = await shop.stripe.customers.create_async(
+        {"test_clock": clock.id, "email": "ada@example.com"}
+    )
+    basic, premium = await _catalog(shop)
+    bought = await shop.subscribe(basic, customer=customer.id)
+    await page.goto(await _portal(shop, customer.id))
+
+    await page.get_by_role("link", name="Change plan").click()
+    await page.get_by_role("radio", name="Premium").check()
+    await button(page, "Continue").click()
+    await button(page, "Confirm").click()
+
+    await expect(page.get_by_role("status")).to_have_text("Your subscription has been changed.")
+    changed = await shop.subscription(bought.id)
+    invoice = await shop.stripe.invoices.retrieve_async(changed.latest_invoice)
+    assert changed["items"].data[0].price.id == premium.id
+    assert invoice.created == now + 400
+
+
 async def test_details_are_changed(page: Page, shop: Shop) -> None:
     bought = await shop.subscribe()
     await page.goto(await _portal(shop, bought.customer))
