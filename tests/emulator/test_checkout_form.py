@@ -63,28 +63,28 @@ async def test_a_form_tells_that_its_session_is_over(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "param"),
+    ("answers", "param", "code"),
     [
-        ({"number": "4242424242424241"}, "number"),
-        ({"number": "4111111111111111"}, "number"),
-        ({"number": GOOD, "iban": "AT321904300235473204"}, None),
-        ({"iban": "AT321904300235473205"}, "iban"),
-        ({"iban": "DE89370400440532013000"}, "iban"),
-        ({"iban": "x"}, "iban"),
-        ({"iban": "AT321904300235473204"}, "payment_method_type"),
-        ({"bsb": "000000"}, "account_number"),
-        ({"account_number": "900123456"}, "bsb"),
-        ({"bsb": "00000", "account_number": "900123456"}, "bsb"),
-        ({"bsb": "000000", "account_number": "9"}, "account_number"),
-        ({"bsb": "062000", "account_number": "900123456"}, "account_number"),
-        ({"number": GOOD, "authenticate": "yes"}, "authenticate"),
-        ({"number": GOOD, "name": "x" * 501}, "name"),
-        ({"number": GOOD, "name": 5}, "name"),
-        ({"number": "\u0664242424242424242"}, "number"),
+        ({"number": "4242424242424241"}, "number", "incorrect_number"),
+        ({"number": "4111111111111111"}, "number", None),
+        ({"number": GOOD, "iban": "AT321904300235473204"}, None, None),
+        ({"iban": "AT321904300235473205"}, "iban", "invalid_iban"),
+        ({"iban": "DE89370400440532013000"}, "iban", None),
+        ({"iban": "x"}, "iban", "invalid_iban"),
+        ({"iban": "AT321904300235473204"}, "payment_method_type", None),
+        ({"bsb": "000000"}, "account_number", None),
+        ({"account_number": "900123456"}, "bsb", None),
+        ({"bsb": "00000", "account_number": "900123456"}, "bsb", "invalid_bsb_number"),
+        ({"bsb": "000000", "account_number": "9"}, "account_number", "account_number_invalid"),
+        ({"bsb": "062000", "account_number": "900123456"}, "account_number", None),
+        ({"number": GOOD, "authenticate": "yes"}, "authenticate", None),
+        ({"number": GOOD, "name": "x" * 501}, "name", None),
+        ({"number": GOOD, "name": 5}, "name", None),
+        ({"number": "\u0664242424242424242"}, "number", "incorrect_number"),
     ],
 )
 async def test_what_cannot_be_typed_is_refused_by_name(
-    shop: Shop, answers: dict[str, Any], param: str | None
+    shop: Shop, answers: dict[str, Any], param: str | None, code: str | None
 ) -> None:
     session = await shop.session()
 
@@ -93,5 +93,5 @@ async def test_what_cannot_be_typed_is_refused_by_name(
     )
 
     assert refused["error"]["type"] == "invalid_request_error"
-    assert refused["error"].get("param") == param
+    assert (refused["error"].get("param"), refused["error"].get("code")) == (param, code)
     assert (await form(shop, session.id))["status"] == "open"
