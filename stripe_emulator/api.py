@@ -33,6 +33,7 @@ from stripe_emulator import (
     prices,
     products,
     promotion_codes,
+    search,
     subscription_endpoints,
     subscription_items,
     test_clocks,
@@ -56,6 +57,7 @@ from stripe_emulator.tables import StripeObject
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ROUTES: tuple[Route, ...] = (
+    *search.ROUTES,
     *account.ROUTES,
     *catalog.ROUTES,
     *checkout.ROUTES,

@@ -67,6 +67,9 @@ def _pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     _take_down(world, session, answers)
     customer = _customer(world, session, answers)
     payment_method = _payment_method(world, customer, answers)
+    refusal = _refusal_of_debit(world, payment_method)
+    if refusal is not None:
+        return _finish(world, session, attempts.failed(refusal))
     buy = _pay_now if session["amount_total"] > 0 else _pay_later
     attempt = buy(world, session, customer, payment_method)
     if attempt.status == "requires_action" and answers.authenticate is not None:
@@ -134,9 +137,6 @@ def _pay_now(
     customer: StripeObject,
     payment_method: StripeObject | None,
 ) -> Attempt:
-    refusal = _refusal_of_debit(world, payment_method)
-    if refusal is not None:
-        return attempts.failed(refusal)
     # Stripe shows a card that is then declined on no customer.
     if payment_method and _goes_through(world, payment_method):
         payment_methods.attach(world, payment_method, customer["id"])

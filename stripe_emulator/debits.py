@@ -23,6 +23,9 @@ MESSAGES = {
     "sepa_debit_bank_not_supported": "The customer's bank does not support SEPA Direct Debit.",
     "sepa_debit_debits_not_supported": "The customer's account does not take debits.",
 }
+#: Reasons of banks that the API version has no error code for.
+UNLISTED = frozenset({"charge_exceeds_weekly_limit", "generic_could_not_process"})
+PROVIDER_DECLINE = "payment_method_provider_decline"
 ENDING_MANDATES = frozenset({"account_closed", "debit_not_authorized", "no_account"})
 
 
@@ -55,6 +58,8 @@ def _not_debitable(number: str, code: str) -> Debit:
 def _failure(code: str | None) -> Decline | None:
     if code is None:
         return None
+    if code in UNLISTED:
+        return Decline(code=PROVIDER_DECLINE, decline_code=code, message=MESSAGES[code])
     return Decline(code=code, decline_code=None, message=MESSAGES[code])
 
 
