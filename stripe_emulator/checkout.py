@@ -27,11 +27,9 @@ from stripe_emulator.world import World
 URL = "/v1/checkout/sessions"
 #: Echoed on the session as they were given.
 ATTRIBUTES = (
-    "after_expiration",
     "allow_promotion_codes",
     "allowed_payment_method_types",
     "billing_address_collection",
-    "branding_settings",
     "cancel_url",
     "client_reference_id",
     "consent_collection",
@@ -41,7 +39,6 @@ ATTRIBUTES = (
     "excluded_payment_method_types",
     "integration_identifier",
     "locale",
-    "name_collection",
     "origin_context",
     "return_url",
     "saved_payment_method_options",
@@ -52,11 +49,22 @@ ATTRIBUTES = (
     "wallet_options",
 )
 
+#: The account's own, where a session has none.
+BRANDING = {
+    "background_color": "#ffffff",
+    "border_style": "rounded",
+    "button_color": "#0074d4",
+    "display_name": "Paidup emulator",
+    "font_family": "default",
+    "icon": None,
+    "logo": None,
+}
+
 
 def create(world: World, params: Params) -> StripeObject:
     checkout_rules.check(world, params)
     sold = sales.read(world, params["line_items"], "line_items")
-    checkout_rules.check_sales(sold)
+    checkout_rules.check_sales(sold, params["mode"])
     redemptions = discounts.read(
         world,
         params.get("discounts"),
@@ -68,6 +76,7 @@ def create(world: World, params: Params) -> StripeObject:
         sales=tuple(sold),
         line_items=[_line_item(world, sale, session) for sale in sold],
         subscription_data=params.get("subscription_data", {}),
+        payment_intent_data=params.get("payment_intent_data", {}),
         redemptions=redemptions,
         customer_id=params.get("customer"),
     )
@@ -95,7 +104,7 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
         "created": now,
         "currency": sold[0].price["currency"],
         "custom_text": _custom_text(params.get("custom_text") or {}),
-        "customer_creation": None if "customer" in params else "always",
+        "customer_creation": _customer_creation(params),
         "expires_at": params.get("expires_at", now + DAY),
         "metadata": merged({}, params.get("metadata", {})),
         "mode": params["mode"],
@@ -108,8 +117,28 @@ def _session(world: World, params: Params, sold: list[Sale]) -> StripeObject:
         ),
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         **picked(params, *ATTRIBUTES),
+        "after_expiration": _after_expiration(params.get("after_expiration") or {}),
+        "branding_settings": {**BRANDING, **params.get("branding_settings", {})},
+        "name_collection": _name_collection(params.get("name_collection") or {}),
         **_how_shown(world, params, session_id),
     }
+
+
+def _after_expiration(given: Params) -> StripeObject | None:
+    if "recovery" not in given:
+        return None
+    blank = {"allow_promotion_codes": False, "expires_at": None, "url": None}
+    return {"recovery": {**blank, **given["recovery"]}}
+
+
+def _name_collection(given: Params) -> StripeObject | None:
+    return {kind: {"optional": False, **asked} for kind, asked in given.items()} or None
+
+
+def _customer_creation(params: Params) -> str | None:
+    if "customer" in params:
+        return None
+    return "always" if params["mode"] == "subscription" else "if_required"
 
 
 def _how_shown(world: World, params: Params, session_id: str) -> StripeObject:

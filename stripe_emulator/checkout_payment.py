@@ -11,6 +11,7 @@ from stripe_emulator import (
     collection,
     customers,
     invoices,
+    one_time_checkout,
     payment_methods,
     payments,
     setups,
@@ -64,6 +65,8 @@ def _pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     checkout_questions.check(world, session, email=answers.email, instrument=answers.instrument)
     if answers.authenticate is not None and _is_awaited(world, session, answers.instrument):
         return _authenticate(world, session, succeed=answers.authenticate)
+    if session["mode"] == "payment":
+        return _pay_once(world, session, answers)
     _take_down(world, session, answers)
     customer = _customer(world, session, answers)
     payment_method = _payment_method(world, customer, answers)
@@ -75,6 +78,12 @@ def _pay(world: World, session: StripeObject, answers: Answers) -> Outcome:
     if attempt.status == "requires_action" and answers.authenticate is not None:
         return _authenticate(world, session, succeed=answers.authenticate)
     return _finish(world, session, attempt)
+
+
+def _pay_once(world: World, session: StripeObject, answers: Answers) -> Outcome:
+    details = {"email": answers.email, "name": answers.name}
+    attempt = one_time_checkout.buy(world, session, answers.instrument, details)
+    return _outcome(attempt, session["payment_intent"])
 
 
 def authenticate(world: World, session: StripeObject, *, succeed: bool) -> Outcome:
@@ -271,6 +280,10 @@ def _finish(world: World, session: StripeObject, attempt: Attempt) -> Outcome:
     payment_intent = _payment_intent_id(world, session)
     if attempt.status == "requires_action":
         return Outcome(outcome="requires_action", payment_intent=payment_intent)
+    return _outcome(attempt, payment_intent)
+
+
+def _outcome(attempt: Attempt, payment_intent: str | None) -> Outcome:
     if attempt.decline is None:
         return Outcome(outcome="complete", payment_intent=payment_intent)
     return Outcome(

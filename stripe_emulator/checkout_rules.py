@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stripe_emulator import trials
+from stripe_emulator import one_time_checkout, trials
 from stripe_emulator.errors import InvalidRequest, MissingParameter, UnsupportedByEmulator
 from stripe_emulator.orders import Sale
 from stripe_emulator.parameters import Params
@@ -16,6 +16,8 @@ LONGEST_REFERENCE = 200
 SHORTEST_LIFE = 30 * 60
 LONGEST_LIFE = DAY
 SOONEST_TRIAL_END = 2 * DAY
+#: The modes that are followed, and what each of them alone takes.
+DATA_OF_MODE = {"payment": "payment_intent_data", "subscription": "subscription_data"}
 
 
 def check(world: World, params: Params) -> None:
@@ -23,8 +25,8 @@ def check(world: World, params: Params) -> None:
         rule(world, params)
 
 
-def _mode_is_subscription(_world: World, params: Params) -> None:
-    if params["mode"] != "subscription":
+def _mode_is_followed(_world: World, params: Params) -> None:
+    if params["mode"] not in DATA_OF_MODE:
         raise UnsupportedByEmulator(f"mode={params['mode']}")
 
 
@@ -74,7 +76,7 @@ def _one_customer(world: World, params: Params) -> None:
         )
     if "customer" in params:
         world.customers.referenced(params["customer"], "customer")
-    if "customer_creation" in params:
+    if "customer_creation" in params and params["mode"] == "subscription":
         raise InvalidRequest(
             "`customer_creation` can only be used in `payment` and `setup` mode.",
             param="customer_creation",
@@ -86,9 +88,16 @@ def _one_customer(world: World, params: Params) -> None:
 
 
 def _nothing_of_another_mode(_world: World, params: Params) -> None:
-    for name in ("payment_intent_data", "setup_intent_data", "invoice_creation"):
-        if name in params:
-            raise InvalidRequest(f"You can not pass `{name}` in `subscription` mode.", param=name)
+    own = DATA_OF_MODE[params["mode"]]
+    for name in ("payment_intent_data", "setup_intent_data", "subscription_data"):
+        if name in params and name != own:
+            raise InvalidRequest(
+                f"You can not pass `{name}` in `{params['mode']}` mode.", param=name
+            )
+    if "invoice_creation" in params:
+        raise UnsupportedByEmulator("invoice_creation")
+    for name in sorted(params.get("payment_intent_data", {}).keys() - one_time_checkout.FOLLOWED):
+        raise UnsupportedByEmulator(f"payment_intent_data[{name}]")
 
 
 def _texts_are_short(_world: World, params: Params) -> None:
@@ -162,7 +171,7 @@ FOLLOWED_TERMS = frozenset(
 )
 
 RULES: tuple[Callable[[World, Params], None], ...] = (
-    _mode_is_subscription,
+    _mode_is_followed,
     _ui_mode_is_a_page,
     _urls_fit_the_ui_mode,
     _the_customer_can_return,
@@ -177,9 +186,15 @@ RULES: tuple[Callable[[World, Params], None], ...] = (
 )
 
 
-def check_sales(sales: list[Sale]) -> None:
+def check_sales(sales: list[Sale], mode: str) -> None:
     recurring = [sale for sale in sales if sale.price["recurring"]]
-    if not recurring:
+    if mode == "payment" and recurring:
+        raise InvalidRequest(
+            "You specified `payment` mode but passed a recurring price. Either switch to "
+            "`subscription` mode or use only one-time prices.",
+            param="line_items",
+        )
+    if mode == "subscription" and not recurring:
         raise InvalidRequest(
             "You must provide at least one recurring price in `subscription` mode when using "
             "prices.",

@@ -49,6 +49,7 @@ class Purchase:
     sales: tuple[Sale, ...]
     line_items: list[StripeObject]
     subscription_data: Params
+    payment_intent_data: Params = field(default_factory=dict)
     redemptions: tuple[Redemption, ...] = ()
     customer_id: str | None = None
     subscription_id: str | None = None

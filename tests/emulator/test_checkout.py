@@ -300,7 +300,8 @@ async def test_line_items_are_listed_with_their_prices(shop: Shop) -> None:
             "custom_text[submit][message]",
             None,
         ),
-        ({"mode": "payment"}, "mode=payment", None),
+        ({"mode": "payment"}, "line_items", None),
+        ({"mode": "setup"}, "mode=setup", None),
         (
             {"subscription_data": {"trial_period_days": 0}},
             "subscription_data[trial_period_days]",
