@@ -30,8 +30,15 @@ NOW = datetime(2026, 11, 2, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 
+
+class _LeftOut:
+    def __repr__(self) -> str:
+        # Part of tests' names, which must be the same in every process.
+        return "LEFT_OUT"
+
+
 #: Tells a field that is left out of Stripe's JSON from one that is null.
-LEFT_OUT: Any = object()
+LEFT_OUT: Any = _LeftOut()
 
 Json = dict[str, Any]
 
