@@ -23,7 +23,7 @@ from billing_service.stripe_api import Json, LiveStripe
 from billing_service.stripe_errors import StripeRefused
 from billing_service.verifier import Verifier
 from subscription_state import checkouts, subscriptions
-from subscription_state.checkouts import CheckoutRequest, CheckoutSession
+from subscription_state.checkouts import CheckoutRequest, CheckoutSession, Noted
 from subscription_state.database import Database
 from subscription_state.from_stripe import id_of, moment
 
@@ -149,15 +149,13 @@ class Checkout:
             return await self._stripe.checkout_session(session_id)
 
     async def _note(self, session: Json) -> None:
-        await self._database.write(
-            lambda connection: checkouts.note_status(
-                connection,
-                session_id=session["id"],
-                status=session["status"],
-                payment_status=session["payment_status"],
-                subscription_id=id_of(session.get("subscription")),
-            )
+        noted = Noted(
+            session_id=session["id"],
+            status=session["status"],
+            payment_status=session["payment_status"],
+            subscription_id=id_of(session.get("subscription")),
         )
+        await self._database.write(lambda connection: checkouts.note_status(connection, noted))
 
     async def _create(self, order: Order, prices: Sequence[Price], customer_id: str) -> Offer:
         await self._begin_request(order)

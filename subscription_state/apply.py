@@ -1,13 +1,12 @@
 """What each type of event does to the shared state, under Rule 1."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from subscription_state import catalog, checkouts, customers, rule_one, subscriptions
+from subscription_state import rule_one
+from subscription_state.checkouts import Noted
 from subscription_state.errors import UnexpectedShape
 from subscription_state.events import ReceivedEvent
 from subscription_state.from_stripe import (
@@ -20,6 +19,7 @@ from subscription_state.from_stripe import (
     text_of,
 )
 from subscription_state.model import FirstPayment, Status, StoredSubscription, Subscription
+from subscription_state.unit_of_work import UnitOfWork, Wanted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,19 @@ class Content:
         return self.received.receive_time
 
 
-Apply = Callable[[AsyncConnection, Content], Awaitable[Applied]]
+Apply = Callable[[UnitOfWork, Content], Applied]
+#: Finds an id in `data.object`; may raise `UnexpectedShape`.
+Named = Callable[[Mapping[str, Any]], str | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """What a type of event does, and which of the stored things it looks at."""
+
+    apply: Apply
+    subscription: Named | None = None
+    session: Named | None = None
+    account: Named | None = None
 
 
 def is_of_interest(type_: str) -> bool:
@@ -58,15 +70,31 @@ def is_of_interest(type_: str) -> bool:
 
 def concerns_catalog(type_: str) -> bool:
     """Tell whether events of this type tell of products rather than of a customer."""
-    return _rule_for(type_) is _catalog
+    return _rule_for(type_) is _CATALOG
 
 
-async def apply(
-    connection: AsyncConnection,
-    event: Mapping[str, Any],
-    received: ReceivedEvent,
-    *,
-    ticket: int,
+def wanted(event: Mapping[str, Any], type_: str) -> Wanted:
+    """Name what has to be read before the event can be applied."""
+    rule, held = _rule_for(type_), event["data"]["object"]
+    if rule is None:
+        return Wanted()
+    return Wanted(
+        subscription_id=_named(rule.subscription, held),
+        session_id=_named(rule.session, held),
+        account_id=_named(rule.account, held),
+    )
+
+
+def _named(name: Named | None, held: Mapping[str, Any]) -> str | None:
+    try:
+        return None if name is None else name(held)
+    except UnexpectedShape:
+        # The rule meets it too, and then asks.
+        return None
+
+
+def apply(
+    work: UnitOfWork, event: Mapping[str, Any], received: ReceivedEvent, *, ticket: int
 ) -> Applied:
     """Save what the event says where Rule 1 allows it.
 
@@ -77,7 +105,7 @@ async def apply(
     if rule is None or event.get("api_version") != API_VERSION:
         return Applied(ask=True)
     try:
-        return await rule(connection, _content(event, received, ticket))
+        return rule.apply(work, _content(event, received, ticket))
     except UnexpectedShape:
         return Applied(ask=True)
 
@@ -90,17 +118,17 @@ def _content(event: Mapping[str, Any], received: ReceivedEvent, ticket: int) -> 
     return Content(received=received, held=data["object"], previous=previous, ticket=ticket)
 
 
-async def _subscription(connection: AsyncConnection, content: Content) -> Applied:
+def _subscription(work: UnitOfWork, content: Content) -> Applied:
     incoming = subscription_from_stripe(content.held)
-    stored = await subscriptions.get(connection, incoming.subscription_id)
+    stored = work.subscriptions.get(incoming.subscription_id)
     event = rule_one.SubscriptionEvent(
         created=content.received.create_time, subscription=incoming, previous=content.previous
     )
-    linked = await _link(connection, content, incoming.customer_id)
+    linked = _link(work, content, incoming.customer_id)
     verdict = rule_one.judge(stored, event)
     if verdict is not rule_one.Verdict.SAVE:
         return Applied(saved=linked, ask=verdict is rule_one.Verdict.ASK)
-    await _save(connection, content, merged(stored, incoming), stored)
+    _save(work, content, merged(stored, incoming), stored)
     return Applied(saved=True)
 
 
@@ -122,129 +150,126 @@ def merged(stored: StoredSubscription | None, incoming: Subscription) -> Subscri
     )
 
 
-async def _save(
-    connection: AsyncConnection,
+def _save(
+    work: UnitOfWork,
     content: Content,
     incoming: Subscription,
     stored: StoredSubscription | None,
 ) -> None:
-    freshness = {"event_time": content.received.create_time}
-    await subscriptions.save(connection, incoming, freshness=freshness)
-    await customers.fence(connection, incoming.customer_id, content.ticket)
+    work.fence(incoming.customer_id, content.ticket)
+    work.save(incoming, event_time=content.received.create_time)
     if stored is None or stored.subscription != incoming:
-        await _publish(connection, content, incoming.customer_id)
+        work.publish(incoming.customer_id, content.ticket, content.now)
 
 
-async def _paid_invoice(connection: AsyncConnection, content: Content) -> Applied:
-    return await _first_payment(connection, content, FirstPayment.CONFIRMED)
+def _paid_invoice(work: UnitOfWork, content: Content) -> Applied:
+    return _first_payment(work, content, FirstPayment.CONFIRMED)
 
 
-async def _dead_invoice(connection: AsyncConnection, content: Content) -> Applied:
+def _dead_invoice(work: UnitOfWork, content: Content) -> Applied:
     if content.held.get("billing_reason") != "subscription_create":
         return Applied()
-    return await _first_payment(connection, content, FirstPayment.FAILED)
+    return _first_payment(work, content, FirstPayment.FAILED)
 
 
-async def _first_payment(
-    connection: AsyncConnection, content: Content, known: FirstPayment
-) -> Applied:
+def _first_payment(work: UnitOfWork, content: Content, known: FirstPayment) -> Applied:
     """Save what an invoice tells about the first payment.
 
     That only ever goes from pending over failed to confirmed, whatever order
     the events come in, so it needs no comparison of times.
     """
     subscription_id = subscription_of_invoice(content.held)
-    stored = subscription_id and await subscriptions.get(connection, subscription_id)
-    if not stored:
-        return Applied(ask=subscription_id is not None)
+    if subscription_id is None:
+        return Applied()
+    stored = work.subscriptions.get(subscription_id)
+    if stored is None:
+        return Applied(ask=True)
     before = stored.subscription
     if before.first_payment in (known, FirstPayment.CONFIRMED):
         return Applied()
-    freshness = {"event_time": stored.event_time}
-    await subscriptions.save(connection, replace(before, first_payment=known), freshness=freshness)
-    await customers.fence(connection, before.customer_id, content.ticket)
-    await _publish(connection, content, before.customer_id)
+    work.fence(before.customer_id, content.ticket)
+    work.save(replace(before, first_payment=known), event_time=stored.event_time)
+    work.publish(before.customer_id, content.ticket, content.now)
     return Applied(saved=True)
 
 
-async def _checkout_session(connection: AsyncConnection, content: Content) -> Applied:
+def _checkout_session(work: UnitOfWork, content: Content) -> Applied:
     session = content.held
-    saved = await checkouts.note_status(
-        connection,
+    noted = Noted(
         session_id=required_id(session),
         status=text_of(session.get("status")),
         payment_status=text_of(session.get("payment_status")),
         subscription_id=id_of(session.get("subscription")),
     )
-    return Applied(saved=saved)
+    return Applied(saved=work.note_session(noted))
 
 
-async def _customer(connection: AsyncConnection, content: Content) -> Applied:
+def _customer(work: UnitOfWork, content: Content) -> Applied:
     customer_id = required_id(content.held)
-    return Applied(saved=await _link(connection, content, customer_id))
+    return Applied(saved=_link(work, content, customer_id))
 
 
-async def _deleted_customer(connection: AsyncConnection, content: Content) -> Applied:
+def _deleted_customer(work: UnitOfWork, content: Content) -> Applied:
     customer_id = required_id(content.held)
-    if not await customers.mark_deleted(connection, customer_id):
+    if not work.mark_deleted(customer_id):
         return Applied()
-    await customers.fence(connection, customer_id, content.ticket)
-    await _publish(connection, content, customer_id)
+    work.fence(customer_id, content.ticket)
+    work.publish(customer_id, content.ticket, content.now)
     return Applied(saved=True)
 
 
-async def _catalog(connection: AsyncConnection, content: Content) -> Applied:
+def _catalog(work: UnitOfWork, content: Content) -> Applied:
     # The object holds no features; the service reads them from Stripe.
-    await catalog.want_read(connection, content.ticket)
+    work.want_catalog(content.ticket)
     return Applied(saved=True)
 
 
-async def _touch_only(_connection: AsyncConnection, _content: Content) -> Applied:
+def _touch_only(_work: UnitOfWork, _content: Content) -> Applied:
     return Applied()
 
 
-async def _ask(_connection: AsyncConnection, _content: Content) -> Applied:
+def _ask(_work: UnitOfWork, _content: Content) -> Applied:
     return Applied(ask=True)
 
 
-async def _link(connection: AsyncConnection, content: Content, customer_id: str) -> bool:
+def _link(work: UnitOfWork, content: Content, customer_id: str) -> bool:
     account_id = account_of(content.held)
-    if account_id is None or not await customers.link(connection, customer_id, account_id):
+    if account_id is None or not work.link(customer_id, account_id):
         return False
-    await _publish(connection, content, customer_id)
+    work.publish(customer_id, content.ticket, content.now)
     return True
 
 
-async def _publish(connection: AsyncConnection, content: Content, customer_id: str) -> None:
-    owner = await customers.get(connection, customer_id)
-    if owner is not None and owner.account_id is not None:
-        await customers.record_change(connection, owner.account_id, content.ticket, content.now)
+_SUBSCRIPTION = Rule(apply=_subscription, subscription=required_id, account=account_of)
+_CUSTOMER = Rule(apply=_customer, account=account_of)
+_DEAD_INVOICE = Rule(apply=_dead_invoice, subscription=subscription_of_invoice)
+_SESSION = Rule(apply=_checkout_session, session=required_id)
+_CATALOG = Rule(apply=_catalog)
 
-
-_RULES: dict[str, Apply] = {
-    "customer.created": _customer,
-    "customer.updated": _customer,
-    "customer.deleted": _deleted_customer,
-    "invoice.paid": _paid_invoice,
-    "invoice.payment_failed": _ask,
-    "invoice.voided": _dead_invoice,
-    "invoice.marked_uncollectible": _dead_invoice,
-    "checkout.session.completed": _checkout_session,
-    "checkout.session.expired": _checkout_session,
-    "checkout.session.async_payment_succeeded": _checkout_session,
-    "checkout.session.async_payment_failed": _checkout_session,
+_RULES: dict[str, Rule] = {
+    "customer.created": _CUSTOMER,
+    "customer.updated": _CUSTOMER,
+    "customer.deleted": Rule(apply=_deleted_customer),
+    "invoice.paid": Rule(apply=_paid_invoice, subscription=subscription_of_invoice),
+    "invoice.payment_failed": Rule(apply=_ask),
+    "invoice.voided": _DEAD_INVOICE,
+    "invoice.marked_uncollectible": _DEAD_INVOICE,
+    "checkout.session.completed": _SESSION,
+    "checkout.session.expired": _SESSION,
+    "checkout.session.async_payment_succeeded": _SESSION,
+    "checkout.session.async_payment_failed": _SESSION,
     # Stripe's own summary has at most ten entries; it only says that something changed.
-    "entitlements.active_entitlement_summary.updated": _touch_only,
-    "product.created": _catalog,
-    "product.updated": _catalog,
-    "product.deleted": _catalog,
+    "entitlements.active_entitlement_summary.updated": Rule(apply=_touch_only),
+    "product.created": _CATALOG,
+    "product.updated": _CATALOG,
+    "product.deleted": _CATALOG,
 }
 
 #: All of these carry a whole subscription, also those that Stripe may add.
 _SUBSCRIPTION_EVENTS = "customer.subscription."
 
 
-def _rule_for(type_: str) -> Apply | None:
+def _rule_for(type_: str) -> Rule | None:
     if type_.startswith(_SUBSCRIPTION_EVENTS):
-        return _subscription
+        return _SUBSCRIPTION
     return _RULES.get(type_)

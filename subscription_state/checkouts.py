@@ -1,17 +1,19 @@
 """Checkout Sessions that were made here, and the requests that made them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import checkout_request, checkout_session
-from subscription_state.upsert import insert_or_ignore, upsert
+from subscription_state.upsert import insert_or_ignore
 
 OPEN = "open"
+PAID = "paid"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +32,16 @@ class CheckoutSession:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Noted:
+    """Where a session stands, as an event or a read of it tells."""
+
+    session_id: str
+    status: str
+    payment_status: str
+    subscription_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckoutRequest:
     """A caller's request that was made repeatable by its `request_id`."""
 
@@ -39,6 +51,24 @@ class CheckoutRequest:
     #: None until Stripe has answered.
     session_id: str | None
     reused: bool
+
+
+_LOCK = (
+    select(checkout_session)
+    .where(checkout_session.c.session_id.in_(bindparam("ids", expanding=True)))
+    .order_by(checkout_session.c.session_id)
+    .with_for_update()
+)
+_UPDATE = (
+    update(checkout_session)
+    .where(checkout_session.c.session_id == bindparam("updated"))
+    .values(
+        fingerprint=bindparam("form"),
+        status=bindparam("stands"),
+        payment_status=bindparam("paid"),
+        subscription_id=bindparam("made"),
+    )
+)
 
 
 async def get(connection: AsyncConnection, session_id: str) -> CheckoutSession | None:
@@ -63,39 +93,69 @@ async def open_of(
     return [_session(row) for row in found]
 
 
-async def save(connection: AsyncConnection, session: CheckoutSession) -> None:
-    row = {
-        "session_id": session.session_id,
-        "account_id": session.account_id,
-        "fingerprint": session.fingerprint,
-        "status": session.status,
-        "payment_status": session.payment_status,
-        "subscription_id": session.subscription_id,
-        "expire_time": session.expire_time,
-    }
-    await connection.execute(upsert(connection, checkout_session, row))
+def advanced(before: CheckoutSession, noted: Noted) -> CheckoutSession:
+    """Give what is known after Stripe said something, perhaps of long ago.
 
-
-async def note_status(
-    connection: AsyncConnection,
-    *,
-    session_id: str,
-    status: str,
-    payment_status: str,
-    subscription_id: str | None,
-) -> bool:
-    """Note where a session stands; False for one that was not made here.
-
-    A session that has ended never opens again, and one that was paid stays paid.
+    A session that has ended never opens again nor ends otherwise, and one that was
+    paid stays paid.
     """
-    known = await connection.execute(
-        update(checkout_session)
-        .where(checkout_session.c.session_id == session_id)
-        .where((checkout_session.c.status == OPEN) | (checkout_session.c.status == status))
-        .where(checkout_session.c.payment_status != "paid")
-        .values(status=status, payment_status=payment_status, subscription_id=subscription_id)
+    if before.status not in (OPEN, noted.status) or before.payment_status == PAID:
+        return before
+    return replace(
+        before,
+        status=noted.status,
+        payment_status=noted.payment_status,
+        subscription_id=noted.subscription_id or before.subscription_id,
     )
-    return known.rowcount == 1
+
+
+async def lock(
+    connection: AsyncConnection, session_ids: Iterable[str]
+) -> dict[str, CheckoutSession]:
+    """Lock those that were made here, by id; after events, before anything is drawn."""
+    found = await connection.execute(_LOCK, {"ids": sorted(session_ids)})
+    return {row.session_id: _session(row) for row in found}
+
+
+async def save(connection: AsyncConnection, session: CheckoutSession) -> None:
+    """Save a session as Stripe gave it; what is known of a later state stays."""
+    await connection.execute(
+        insert_or_ignore(connection, checkout_session, dataclasses.asdict(session))
+    )
+    known = (await lock(connection, [session.session_id]))[session.session_id]
+    noted = Noted(
+        session_id=session.session_id,
+        status=session.status,
+        payment_status=session.payment_status,
+        subscription_id=session.subscription_id,
+    )
+    # Who does not know its form has none.
+    fingerprint = session.fingerprint or known.fingerprint
+    await update_all(connection, [replace(advanced(known, noted), fingerprint=fingerprint)])
+
+
+async def note_status(connection: AsyncConnection, noted: Noted) -> bool:
+    """Note where a session stands; False where that says nothing new, or it was not made here."""
+    known = (await lock(connection, [noted.session_id])).get(noted.session_id)
+    if known is None or (after := advanced(known, noted)) == known:
+        return False
+    await update_all(connection, [after])
+    return True
+
+
+async def update_all(connection: AsyncConnection, sessions: Iterable[CheckoutSession]) -> None:
+    """Write sessions that are locked by this transaction."""
+    rows = [
+        {
+            "updated": each.session_id,
+            "form": each.fingerprint,
+            "stands": each.status,
+            "paid": each.payment_status,
+            "made": each.subscription_id,
+        }
+        for each in sessions
+    ]
+    await connection.execute(_UPDATE, rows)
 
 
 async def request(connection: AsyncConnection, request_id: str) -> CheckoutRequest | None:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import account, change, customer, touched
-from subscription_state.upsert import insert_or_ignore, upsert
+from subscription_state.upsert import ignoring, replacing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,27 +25,70 @@ class Customer:
     read_ticket: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A change of an account, as the feed tells it."""
+
+    account_id: str
+    revision: int
+    change_time: datetime
+
+
+_LOCK = (
+    select(customer)
+    .where(customer.c.customer_id.in_(bindparam("ids", expanding=True)))
+    .order_by(customer.c.customer_id)
+    .with_for_update()
+)
+_BY_ACCOUNT = select(customer).where(
+    customer.c.account_id.in_(bindparam("account_ids", expanding=True))
+)
+_GIVE_UP = (
+    update(customer)
+    .where(customer.c.customer_id == bindparam("given_up_by"))
+    .values(account_id=None)
+)
+_SAVE = (
+    update(customer)
+    .where(customer.c.customer_id == bindparam("saved"))
+    .values(
+        account_id=bindparam("owner"),
+        deleted=bindparam("gone"),
+        saved_ticket=bindparam("ticket"),
+    )
+)
+
+
 async def lock(connection: AsyncConnection, customer_ids: Iterable[str]) -> dict[str, Customer]:
     """Lock customers for this transaction, by id; unheard-of ones are made, unlinked.
 
     Always in the order of their ids and before anything is drawn from `head`:
     two transactions that lock the same ones then never wait for each other.
     """
-    locked = {}
-    for customer_id in sorted(set(customer_ids)):
-        row = {"customer_id": customer_id, "deleted": False, "saved_ticket": 0, "read_ticket": 0}
-        await connection.execute(insert_or_ignore(connection, customer, row))
-        found = await connection.execute(
-            select(customer).where(customer.c.customer_id == customer_id).with_for_update()
-        )
-        locked[customer_id] = _from_row(found.one())
-    return locked
+    ids = sorted(set(customer_ids))
+    if not ids:
+        return {}
+    # All unheard-of ones first, then the locks: in both steps by id, so that still
+    # nobody waits in a circle.
+    unheard = {"account_id": None, "deleted": False, "saved_ticket": 0, "read_ticket": 0}
+    await connection.execute(
+        ignoring(connection.dialect.name, customer),
+        [{"customer_id": customer_id, **unheard} for customer_id in ids],
+    )
+    found = await connection.execute(_LOCK, {"ids": ids})
+    return {row.customer_id: _from_row(row) for row in found}
 
 
 async def get(connection: AsyncConnection, customer_id: str) -> Customer | None:
     found = await connection.execute(select(customer).where(customer.c.customer_id == customer_id))
     row = found.first()
     return None if row is None else _from_row(row)
+
+
+async def holders(connection: AsyncConnection, account_ids: Iterable[str]) -> list[Customer]:
+    """Give the customers that the accounts have; most new accounts have none."""
+    found = await connection.execute(_BY_ACCOUNT, {"account_ids": list(account_ids)})
+    return [_from_row(row) for row in found]
 
 
 async def of_account(connection: AsyncConnection, account_id: str) -> Customer | None:
@@ -120,13 +163,24 @@ async def mark_deleted(connection: AsyncConnection, customer_id: str) -> bool:
     return marked.rowcount == 1
 
 
-async def fence(connection: AsyncConnection, customer_id: str, ticket: int) -> None:
-    """Note that something of the customer was saved under this ticket."""
-    await connection.execute(
-        update(customer)
-        .where(customer.c.customer_id == customer_id, customer.c.saved_ticket < ticket)
-        .values(saved_ticket=ticket)
-    )
+async def save(connection: AsyncConnection, changed: Iterable[Customer]) -> None:
+    """Save customers that are locked by this transaction: owner, deletion, fence."""
+    rows = [
+        {
+            "saved": each.customer_id,
+            "owner": each.account_id,
+            "gone": each.deleted,
+            "ticket": each.saved_ticket,
+        }
+        for each in changed
+    ]
+    await connection.execute(_SAVE, rows)
+
+
+async def give_up(connection: AsyncConnection, customer_ids: Iterable[str]) -> None:
+    """Untie customers from their accounts, before others are tied to these."""
+    rows = [{"given_up_by": customer_id} for customer_id in customer_ids]
+    await connection.execute(_GIVE_UP, rows)
 
 
 async def note_read(
@@ -144,10 +198,20 @@ async def record_change(
     connection: AsyncConnection, account_id: str, revision: int, now: datetime
 ) -> None:
     """Put a change of the account into the feed that caches and streams follow."""
-    row = {"account_id": account_id, "revision": revision}
-    await connection.execute(upsert(connection, account, row))
-    entry = {"revision": revision, "account_id": account_id, "change_time": now}
-    await connection.execute(insert_or_ignore(connection, change, entry))
+    entry = Change(account_id=account_id, revision=revision, change_time=now)
+    await record_changes(connection, [entry])
+
+
+async def record_changes(connection: AsyncConnection, changes: Iterable[Change]) -> None:
+    """Put changes into the feed, one of each account."""
+    dialect = connection.dialect.name
+    rows = [
+        {"account_id": each.account_id, "revision": each.revision, "change_time": each.change_time}
+        for each in sorted(changes, key=lambda each: each.account_id)
+    ]
+    current = [{name: row[name] for name in ("account_id", "revision")} for row in rows]
+    await connection.execute(replacing(dialect, account, "revision"), current)
+    await connection.execute(ignoring(dialect, change), rows)
 
 
 def _from_row(row: Row[tuple[object, ...]]) -> Customer:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from subscription_state import customers, head, touches
 from subscription_state.model import TERMINAL, Status
 from subscription_state.tables import subscription
+from subscription_state.touches import Changed
 
 #: So many are touched at a time, to keep the transaction short.
 BATCH = 200
@@ -27,9 +28,15 @@ async def touch_ended(connection: AsyncConnection, now: datetime) -> int:
     )
     customer_ids = sorted(found.scalars())
     await customers.lock(connection, customer_ids)
-    for customer_id in customer_ids:
+    if customer_ids:
         ticket = await head.draw(connection)
-        await touches.touch(connection, customer_id, ticket=ticket, urgent=True, now=now)
+        await touches.touch_all(
+            connection,
+            [
+                Changed(customer_id=each, ticket=ticket, urgent=True, time=now)
+                for each in customer_ids
+            ],
+        )
     return len(customer_ids)
 
 

@@ -1,15 +1,29 @@
 """Webhook events as they were received, and what became of them."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import customer, event
-from subscription_state.upsert import insert_or_ignore
+from subscription_state.upsert import ignoring
 
 #: Pauses before our own tries to apply an event that failed double from here.
 FIRST_PAUSE = timedelta(minutes=1)
@@ -76,42 +90,85 @@ class Place:
     event_id: str
 
 
+_LOCK_STATES = (
+    select(event.c.event_id, event.c.state)
+    .where(event.c.event_id.in_(bindparam("ids", expanding=True)))
+    .order_by(event.c.event_id)
+    .with_for_update()
+)
+_COUNT_AGAIN = (
+    update(event)
+    .where(event.c.event_id == bindparam("again"))
+    .values(deliveries=event.c.deliveries + bindparam("count"))
+)
+_SETTLE = (
+    update(event)
+    .where(event.c.event_id == bindparam("settled"))
+    .values(state=bindparam("became"), error=None, next_attempt=None)
+)
+
+
 async def store(connection: AsyncConnection, received: ReceivedEvent) -> EventState | None:
     """Store the event; give None when it is new, else what became of it before.
 
     The database decides: of two deliveries at once, one is new.
     """
-    row = {
+    return (await store_all(connection, [received]))[received.event_id]
+
+
+async def store_all(
+    connection: AsyncConnection, received: Sequence[ReceivedEvent]
+) -> dict[str, EventState | None]:
+    """Store events as `store` does each; by their ids, so that nobody waits in a circle."""
+    deliveries = Counter(each.event_id for each in received)
+    # Of an event that comes twice the first delivery is kept.
+    rows = {each.event_id: _to_row(each, deliveries) for each in reversed(received)}
+    before: dict[str, EventState | None] = dict.fromkeys(rows)
+    for event_id in rows.keys() - await _insert(connection, [rows[key] for key in sorted(rows)]):
+        before[event_id] = EventState.PENDING
+    known = sorted(event_id for event_id, state in before.items() if state is not None)
+    if known:
+        found = await connection.execute(_LOCK_STATES, {"ids": known})
+        before |= {row.event_id: EventState(row.state) for row in found}
+        again = [{"again": event_id, "count": deliveries[event_id]} for event_id in known]
+        await connection.execute(_COUNT_AGAIN, again)
+    return before
+
+
+async def _insert(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert what is new, and give its ids."""
+    stored = await connection.execute(_storing(connection.dialect.name), rows)
+    return {row.event_id for row in stored}
+
+
+@cache
+def _storing(dialect: str) -> Executable:
+    return ignoring(dialect, event).returning(event.c.event_id)
+
+
+def _to_row(received: ReceivedEvent, deliveries: Mapping[str, int]) -> dict[str, Any]:
+    return {
         "event_id": received.event_id,
         "type": received.type,
         "customer_id": received.customer_id,
         "create_time": received.create_time,
         "receive_time": received.receive_time,
-        "deliveries": 1,
+        "deliveries": deliveries[received.event_id],
         "state": EventState.PENDING.value,
         "body": received.body,
+        "attempts": 0,
     }
-    stored = await connection.execute(
-        insert_or_ignore(connection, event, row).returning(event.c.event_id)
-    )
-    if stored.first() is not None:
-        return None
-    known = await connection.execute(
-        update(event)
-        .where(event.c.event_id == received.event_id)
-        .values(deliveries=event.c.deliveries + 1)
-        .returning(event.c.state)
-    )
-    return EventState(known.scalar_one())
 
 
 async def settle(connection: AsyncConnection, event_id: str, state: EventState) -> None:
     """Note what became of the event: it needs no more tries."""
-    await connection.execute(
-        update(event)
-        .where(event.c.event_id == event_id)
-        .values(state=state.value, error=None, next_attempt=None)
-    )
+    await settle_all(connection, {event_id: state})
+
+
+async def settle_all(connection: AsyncConnection, states: Mapping[str, EventState]) -> None:
+    """Note what became of events: they need no more tries."""
+    rows = [{"settled": event_id, "became": states[event_id].value} for event_id in sorted(states)]
+    await connection.execute(_SETTLE, rows)
 
 
 async def fail(

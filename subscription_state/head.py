@@ -7,7 +7,7 @@ commits, and whoever follows the changes never sees 12 before 11.
 
 import secrets
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.revision import Revision
@@ -16,15 +16,24 @@ from subscription_state.tables import head
 HEAD_ID = 1
 
 
+_DRAW = (
+    update(head)
+    .where(head.c.head_id == HEAD_ID)
+    .values(revision=head.c.revision + bindparam("count"))
+    .returning(head.c.revision)
+)
+
+
 async def draw(connection: AsyncConnection) -> int:
     """Draw the next number: a ticket, or the revision of this transaction."""
-    drawn = await connection.execute(
-        update(head)
-        .where(head.c.head_id == HEAD_ID)
-        .values(revision=head.c.revision + 1)
-        .returning(head.c.revision)
-    )
-    return int(drawn.scalar_one())
+    (number,) = await draw_many(connection, 1)
+    return number
+
+
+async def draw_many(connection: AsyncConnection, count: int) -> range:
+    """Draw the next numbers, in one step."""
+    last = int((await connection.execute(_DRAW, {"count": count})).scalar_one())
+    return range(last - count + 1, last + 1)
 
 
 async def current(connection: AsyncConnection) -> Revision:

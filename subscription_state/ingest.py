@@ -8,11 +8,23 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import apply, catalog, customers, deployment, events, head, touches
+from subscription_state import (
+    apply,
+    catalog,
+    customers,
+    deployment,
+    events,
+    head,
+    touches,
+    unit_of_work,
+)
+from subscription_state.customers import Customer
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import EventState, ReceivedEvent
 from subscription_state.from_stripe import id_of, moment, required_id, text_of
+from subscription_state.touches import Changed
+from subscription_state.unit_of_work import UnitOfWork
 
 #: The longest id of Stripe's that is taken for one.
 MAX_ID = 255
@@ -88,11 +100,17 @@ async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Out
         if bound is None:
             raise StateUnavailable("The service has never been started on this database.")
         ours = [each for each in deliveries if _refusal(bound, each) is None]
-        await customers.lock(connection, _customer_ids(ours))
+        locked = await customers.lock(connection, _customer_ids(ours))
         if any(apply.concerns_catalog(each.event.type) for each in ours):
             await catalog.lock(connection)
         fresh = await _store(connection, ours)
-        return [await _take(connection, bound, each, fresh) for each in deliveries]
+        taken = await apply_deliveries(connection, list(fresh.values()), locked)
+        outcomes = dict(zip(fresh, taken, strict=True))
+        # Of an event that comes twice in one batch only the first is taken.
+        return [
+            _refusal(bound, each) or outcomes.pop(each.event.event_id, Outcome.DUPLICATE)
+            for each in deliveries
+        ]
 
     return await database.write(work)
 
@@ -107,40 +125,26 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
         # A delivery by Stripe begins our own tries anew.
         now = received.receive_time
         await events.fail(connection, received.event_id, error, attempts=0, now=now)
-        await _touch(connection, received, await head.draw(connection), urgent=True)
+        ticket = await head.draw(connection)
+        await touches.touch_all(connection, _touches(received, ticket, urgent=True))
         return Outcome.FAILED
 
     return await database.write(work)
 
 
-async def _store(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> set[str]:
-    """Store the events; give the ids of those that have not been applied yet.
-
-    By their ids and before anything is drawn from `head`, like the locks on customers:
-    two that take in the same events then never wait for each other.
-    """
-    fresh = set()
-    for each in sorted(deliveries, key=lambda delivery: delivery.event.event_id):
-        before = await events.store(connection, each.event)
-        if before not in (EventState.APPLIED, EventState.SKIPPED):
-            fresh.add(each.event.event_id)
-    return fresh
-
-
-async def _take(
-    connection: AsyncConnection,
-    bound: deployment.Deployment,
-    delivery: Delivery,
-    fresh: set[str],
-) -> Outcome:
-    refusal = _refusal(bound, delivery)
-    if refusal is not None:
-        return refusal
-    if delivery.event.event_id not in fresh:
-        return Outcome.DUPLICATE
-    # The same event may come twice in one batch.
-    fresh.remove(delivery.event.event_id)
-    return await apply_delivery(connection, delivery)
+async def _store(
+    connection: AsyncConnection, deliveries: Sequence[Delivery]
+) -> dict[str, Delivery]:
+    """Store the events; give those that have not been applied yet, in the order of arrival."""
+    if not deliveries:
+        return {}
+    before = await events.store_all(connection, [each.event for each in deliveries])
+    first = {each.event.event_id: each for each in reversed(deliveries)}
+    return {
+        event_id: first[event_id]
+        for event_id in dict.fromkeys(each.event.event_id for each in deliveries)
+        if before[event_id] not in (EventState.APPLIED, EventState.SKIPPED)
+    }
 
 
 def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None:
@@ -150,28 +154,39 @@ def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None
     return None if apply.is_of_interest(delivery.event.type) else Outcome.IGNORED
 
 
-async def apply_delivery(connection: AsyncConnection, delivery: Delivery) -> Outcome:
-    """Apply a stored event and note what became of it; all that it concerns must be locked."""
-    received = delivery.event
-    ticket = await head.draw(connection)
-    applied = await apply.apply(connection, delivery.content, received, ticket=ticket)
-    await _touch(connection, received, ticket, urgent=applied.ask)
-    state = EventState.APPLIED if applied.saved else EventState.SKIPPED
-    await events.settle(connection, received.event_id, state)
-    return Outcome(state.value)
+async def apply_deliveries(
+    connection: AsyncConnection, deliveries: Sequence[Delivery], locked: Mapping[str, Customer]
+) -> list[Outcome]:
+    """Apply stored events, in their order, and note what became of each.
+
+    The customers and the catalogue that they concern must be locked.
+    """
+    if not deliveries:
+        return []
+    wanted = [apply.wanted(each.content, each.event.type) for each in deliveries]
+    work = await unit_of_work.load(connection, locked, wanted)
+    tickets = await head.draw_many(connection, len(deliveries))
+    states = {
+        each.event.event_id: _apply(work, each, ticket)
+        for each, ticket in zip(deliveries, tickets, strict=True)
+    }
+    await work.write(connection)
+    await events.settle_all(connection, states)
+    return [Outcome(state.value) for state in states.values()]
 
 
-async def _touch(
-    connection: AsyncConnection, received: ReceivedEvent, ticket: int, *, urgent: bool
-) -> None:
-    if received.customer_id is not None:
-        await touches.touch(
-            connection,
-            received.customer_id,
-            ticket=ticket,
-            urgent=urgent,
-            now=received.receive_time,
-        )
+def _apply(work: UnitOfWork, delivery: Delivery, ticket: int) -> EventState:
+    applied = apply.apply(work, delivery.content, delivery.event, ticket=ticket)
+    for each in _touches(delivery.event, ticket, urgent=applied.ask):
+        work.touch(each)
+    return EventState.APPLIED if applied.saved else EventState.SKIPPED
+
+
+def _touches(received: ReceivedEvent, ticket: int, *, urgent: bool) -> list[Changed]:
+    if received.customer_id is None:
+        return []
+    time = received.receive_time
+    return [Changed(customer_id=received.customer_id, ticket=ticket, urgent=urgent, time=time)]
 
 
 def _is_ours(bound: deployment.Deployment, delivery: Delivery) -> bool:

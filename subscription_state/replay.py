@@ -6,9 +6,10 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import apply, catalog, customers, events, head, touches
+from subscription_state.customers import Customer
 from subscription_state.database import Database
 from subscription_state.events import EventState, StoredEvent
-from subscription_state.ingest import apply_delivery, delivery_from_stripe
+from subscription_state.ingest import apply_deliveries, delivery_from_stripe
 
 
 async def apply_again(
@@ -22,14 +23,15 @@ async def apply_again(
     """
 
     async def work(connection: AsyncConnection) -> EventState | None:
-        await _lock(connection, known)
+        locked = await _lock(connection, known)
         stored = await events.lock(connection, known.event_id)
         if stored is None or stored.body is None:
             await _ask_instead(connection, known, now)
             return None
         # `received` is the time of whatever follows from it, and that is now.
         delivery = delivery_from_stripe(orjson.loads(stored.body), stored.body, received=now)
-        return EventState((await apply_delivery(connection, delivery)).value)
+        (outcome,) = await apply_deliveries(connection, [delivery], locked)
+        return EventState(outcome.value)
 
     return await database.write(work)
 
@@ -51,11 +53,12 @@ async def note_superseded(database: Database, event_id: str) -> None:
     await database.write(lambda connection: events.settle(connection, event_id, EventState.SKIPPED))
 
 
-async def _lock(connection: AsyncConnection, known: StoredEvent) -> None:
+async def _lock(connection: AsyncConnection, known: StoredEvent) -> dict[str, Customer]:
     """Lock what the event concerns, in the order that everybody keeps."""
-    await customers.lock(connection, [known.customer_id] if known.customer_id else [])
+    locked = await customers.lock(connection, [known.customer_id] if known.customer_id else [])
     if apply.concerns_catalog(known.type):
         await catalog.lock(connection)
+    return locked
 
 
 async def _ask_instead(connection: AsyncConnection, known: StoredEvent, now: datetime) -> None:

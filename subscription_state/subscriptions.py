@@ -1,10 +1,10 @@
 """Subscriptions in the database: rows read into the model and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.model import (
@@ -15,7 +15,11 @@ from subscription_state.model import (
     Subscription,
 )
 from subscription_state.tables import customer, subscription
-from subscription_state.upsert import upsert
+from subscription_state.upsert import replacing
+
+_BY_ID = select(subscription).where(
+    subscription.c.subscription_id.in_(bindparam("ids", expanding=True))
+)
 
 
 async def get(connection: AsyncConnection, subscription_id: str) -> StoredSubscription | None:
@@ -24,6 +28,14 @@ async def get(connection: AsyncConnection, subscription_id: str) -> StoredSubscr
     )
     row = found.first()
     return None if row is None else from_row(row)
+
+
+async def of_ids(
+    connection: AsyncConnection, subscription_ids: Iterable[str]
+) -> dict[str, StoredSubscription]:
+    """Read those that are stored, by id."""
+    found = await connection.execute(_BY_ID, {"ids": list(subscription_ids)})
+    return {row.subscription_id: from_row(row) for row in found}
 
 
 async def of_customer(connection: AsyncConnection, customer_id: str) -> list[StoredSubscription]:
@@ -48,8 +60,15 @@ async def save(
     connection: AsyncConnection, saved: Subscription, *, freshness: Mapping[str, datetime | None]
 ) -> None:
     """Save the subscription; `freshness` names the columns that say how fresh it is."""
-    row = {**to_row(saved), **freshness}
-    await connection.execute(upsert(connection, subscription, row))
+    await save_all(connection, [{**to_row(saved), **freshness}])
+
+
+async def save_all(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Save rows of the same columns; what they do not name is left as it is."""
+    names = sorted(rows[0].keys() - {"subscription_id"})
+    await connection.execute(
+        replacing(connection.dialect.name, subscription, *names), [dict(row) for row in rows]
+    )
 
 
 def to_row(saved: Subscription) -> dict[str, Any]:

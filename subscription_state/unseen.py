@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from subscription_state import apply, catalog, customers, head, touches
 from subscription_state.events import ReceivedEvent
 from subscription_state.tables import event
+from subscription_state.touches import Changed
 
 
 async def unseen(
@@ -36,6 +37,8 @@ async def touch(
     ticket = await head.draw(connection)
     if of_catalog:
         await catalog.want_read(connection, ticket)
-    for customer_id in customer_ids:
-        await touches.touch(connection, customer_id, ticket=ticket, urgent=False, now=now)
+    await touches.touch_all(
+        connection,
+        [Changed(customer_id=each, ticket=ticket, urgent=False, time=now) for each in customer_ids],
+    )
     return len(customer_ids)

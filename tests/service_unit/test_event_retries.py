@@ -36,10 +36,10 @@ def poison(monkeypatch):
     ids = {"evt_poison"}
     real = apply.apply
 
-    async def broken(connection, event, received, *, ticket):
+    def broken(work, event, received, *, ticket):
         if received.event_id in ids:
             raise KeyError("somebody@example.com")
-        return await real(connection, event, received, ticket=ticket)
+        return real(work, event, received, ticket=ticket)
 
     monkeypatch.setattr(apply, "apply", broken)
     return ids

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -180,7 +181,8 @@ async def test_a_failed_verify_gives_its_claim_up(script, verifier, held):
 
 async def test_a_read_that_is_always_overtaken_ends(database, script, verifier, held):
     async def work(connection):
-        await customers.fence(connection, "cus_1", 10**9)
+        locked = await customers.lock(connection, ["cus_1"])
+        await customers.save(connection, [replace(locked["cus_1"], saved_ticket=10**9)])
 
     await database.write(work)
     script.on("GET", SUBSCRIPTIONS, listed(_paid()))

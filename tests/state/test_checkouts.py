@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import checkouts
-from subscription_state.checkouts import CheckoutRequest, CheckoutSession
+from subscription_state.checkouts import CheckoutRequest, CheckoutSession, Noted
 from subscription_state.database import Database
 from tests.builders import DAY, NOW, SECOND, a_checkout_session
 
@@ -29,15 +29,13 @@ async def note(
     *,
     session_id: str = "cs_test_1",
 ) -> bool:
-    return await database.write(
-        lambda connection: checkouts.note_status(
-            connection,
-            session_id=session_id,
-            status=status,
-            payment_status=payment_status,
-            subscription_id=subscription_id,
-        )
+    noted = Noted(
+        session_id=session_id,
+        status=status,
+        payment_status=payment_status,
+        subscription_id=subscription_id,
     )
+    return await database.write(lambda connection: checkouts.note_status(connection, noted))
 
 
 async def test_a_session_is_kept_whole(database: Database) -> None:
@@ -66,6 +64,42 @@ async def test_only_an_accounts_own_unended_sessions_can_still_be_paid(
         found = await checkouts.open_of(connection, "acct_1", now=NOW)
 
     assert [each.session_id for each in found] == ["cs_open"]
+
+
+LATE_NEWS = [
+    (("complete", "paid"), ("complete", "unpaid")),
+    (("complete", "paid"), ("open", "unpaid")),
+    (("complete", "unpaid"), ("open", "unpaid")),
+    (("complete", "unpaid"), ("expired", "unpaid")),
+    (("expired", "unpaid"), ("open", "unpaid")),
+]
+
+
+@pytest.mark.parametrize(("before", "news"), LATE_NEWS)
+async def test_an_answer_that_was_overtaken_is_not_saved(
+    database: Database, before: tuple[str, str], news: tuple[str, str]
+) -> None:
+    """Stripe answered before an event told more, and the answer is saved after it."""
+
+    def session(known: tuple[str, str], subscription_id: str | None) -> CheckoutSession:
+        status, payment_status = known
+        return a_checkout_session(
+            status=status, payment_status=payment_status, subscription_id=subscription_id
+        )
+
+    await save(database, session(before, "sub_1"))
+    await save(database, session(news, None))
+
+    assert await get(database) == session(before, "sub_1")
+
+
+async def test_what_is_saved_by_who_does_not_know_its_form_leaves_the_form(
+    database: Database,
+) -> None:
+    await save(database, a_checkout_session())
+    await save(database, a_checkout_session(status="complete", fingerprint=""))
+
+    assert await get(database) == a_checkout_session(status="complete")
 
 
 @pytest.mark.parametrize(

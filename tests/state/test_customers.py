@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -73,7 +74,7 @@ class TestLocking:
             ticket = locked["cus_1"].saved_ticket + 1
             await asyncio.sleep(0.005)
             seen.append(ticket)
-            await customers.fence(connection, "cus_1", ticket)
+            await customers.save(connection, [replace(locked["cus_1"], saved_ticket=ticket)])
 
         await asyncio.gather(*(database.write(work) for _ in range(8)))
 
@@ -172,18 +173,6 @@ class TestLinking:
 
 
 class TestTickets:
-    async def test_the_fence_only_ever_rises(self, database: Database) -> None:
-        await lock(database, "cus_1")
-
-        for ticket in (5, 3, 5, 4):
-            await database.write(
-                lambda connection, ticket=ticket: customers.fence(connection, "cus_1", ticket)
-            )
-
-        found = await get(database, "cus_1")
-        assert found is not None
-        assert (found.saved_ticket, found.read_ticket) == (5, 0)
-
     async def test_a_read_is_a_save_too(self, database: Database) -> None:
         await lock(database, "cus_1")
 

@@ -34,6 +34,7 @@ from subscription_state.database import Database
 from subscription_state.model import TERMINAL, FirstPayment, Subscription
 from subscription_state.rule_one import Verdict
 from subscription_state.tables import metadata, subscription
+from subscription_state.unit_of_work import UnitOfWork
 from subscription_state.verification import CustomerRead, save_read
 from tests.builders import SECOND, Json, a_delivery
 from tests.state.pretend_stripe import KINDS, OVER, Answer, PretendStripe
@@ -430,9 +431,7 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
 
 
 def events_do_not_fence_reads(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(*_arguments: Any) -> None: ...
-
-    patch.setattr(apply.customers, "fence", nothing)
+    patch.setattr(UnitOfWork, "fence", lambda *_arguments: None)
 
 
 def ticket_drawn_after_the_read(patch: pytest.MonkeyPatch) -> None:
@@ -449,13 +448,13 @@ def touch_cleared_by_an_older_verify(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_not_saved_is_not_touched(patch: pytest.MonkeyPatch) -> None:
-    touch = ingest._touch
+    touch = UnitOfWork.touch
 
-    async def only_saved(*arguments: Any, urgent: bool) -> None:
-        if not urgent:
-            await touch(*arguments, urgent=urgent)
+    def only_saved(work: UnitOfWork, changed: touches.Changed) -> None:
+        if not changed.urgent:
+            touch(work, changed)
 
-    patch.setattr(ingest, "_touch", only_saved)
+    patch.setattr(UnitOfWork, "touch", only_saved)
 
 
 def ties_saved(patch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import checkouts, deployment, events
+from subscription_state import apply, checkouts, deployment, events
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import EventState
 from subscription_state.ingest import Outcome, store_failed
 from subscription_state.model import FirstPayment, Status
-from subscription_state.tables import catalog_mirror, change, event
+from subscription_state.tables import catalog_mirror, change, event, metadata
+from subscription_state.tables import deployment as deployment_table
+from subscription_state.tables import head as head_table
 from tests.builders import (
     DAY,
     LEFT_OUT,
@@ -352,6 +356,34 @@ class TestDeletedCustomers:
         assert [each.subscription_id for each in found.subscriptions] == ["sub_2"]
 
 
+class TestEventsThatNameAnother:
+    """An event is only applied to the customer that it names, whose row is locked."""
+
+    async def test_an_invoice_of_another_customers_subscription_is_asked_about(
+        self, bound: Database
+    ) -> None:
+        await deliver(bound, created_event(a_stripe_subscription()))
+
+        assert await deliver(bound, invoice_event("invoice.paid", customer="cus_2")) == [SKIPPED]
+
+        assert (await subscription(bound)).first_payment is FirstPayment.PENDING
+        urgent = {each.customer_id: each.urgent for each in await touched(bound)}
+        assert urgent == {"cus_1": False, "cus_2": True}
+
+    async def test_a_customers_event_about_something_else_saves_nothing(
+        self, bound: Database
+    ) -> None:
+        other = {"id": "cus_9", "object": "other", "customer": "cus_1"}
+
+        assert await deliver(bound, a_stripe_event("customer.deleted", other)) == [SKIPPED]
+
+        owner = await customer(bound)
+        assert owner is not None
+        assert not owner.deleted
+        assert await customer(bound, "cus_9") is None
+        assert await is_urgent(bound)
+
+
 class TestOtherEvents:
     @pytest.mark.parametrize("type_", ["customer.created", "customer.updated"])
     async def test_a_customer_is_tied_to_its_account(self, bound: Database, type_: str) -> None:
@@ -500,6 +532,62 @@ class TestWhatIsNotSaved:
         assert await filled_tables(database) == set()
 
 
+#: What may come together, and in which the later ones rest on the earlier.
+BATCHES = {
+    "a subscription's life": [
+        created_event(a_stripe_subscription(status="incomplete"), "evt_1"),
+        invoice_event("invoice.paid", "evt_2"),
+        updated_event(a_stripe_subscription(), "evt_3", previous={"status": "incomplete"}),
+        deleted_event(
+            a_stripe_subscription(status="canceled", ended_at=seconds(NOW)),
+            "evt_4",
+            created=NOW + SECOND,
+        ),
+        updated_event(a_stripe_subscription(), "evt_5", created=NOW + 2 * SECOND),
+    ],
+    "an account that goes to a new customer": [
+        a_stripe_event("customer.deleted", a_stripe_customer(), id="evt_1"),
+        created_event(a_stripe_subscription(id="sub_2", customer="cus_2"), "evt_2"),
+        a_stripe_event("customer.updated", a_stripe_customer(id="cus_3"), id="evt_3"),
+    ],
+    "two customers that name one account": [
+        a_stripe_event(
+            "customer.created",
+            a_stripe_customer(id=f"cus_{n}", metadata={"account_id": "acct_2"}),
+            id=f"evt_{n}",
+        )
+        for n in (3, 2)
+    ],
+    "a session's end, told twice and late": [
+        a_stripe_event(
+            f"checkout.session.{what}",
+            a_stripe_checkout_session(status=status, payment_status=paid),
+            id=f"evt_{what}",
+        )
+        for what, status, paid in [
+            ("completed", "complete", "unpaid"),
+            ("async_payment_succeeded", "complete", "paid"),
+            ("expired", "expired", "unpaid"),
+        ]
+    ],
+    "some that ask": [
+        updated_event(a_stripe_subscription(id="sub_0", status="past_due"), "evt_1"),
+        invoice_event("invoice.payment_failed", "evt_2", customer="cus_2"),
+        invoice_event("invoice.paid", "evt_3", subscription="sub_unheard"),
+    ],
+    "one of them twice": [
+        updated_event(a_stripe_subscription(id="sub_0"), "evt_0"),
+        updated_event(a_stripe_subscription(), "evt_1"),
+        updated_event(a_stripe_subscription(), "evt_1"),
+    ],
+    "products among customers": [
+        a_stripe_event("product.updated", {"id": "prod_1", "object": "product"}, id="evt_1"),
+        created_event(a_stripe_subscription(customer="cus_9", metadata={}), "evt_2"),
+        a_stripe_event("product.deleted", {"id": "prod_1", "object": "product"}, id="evt_3"),
+    ],
+}
+
+
 class TestDeliveries:
     async def test_a_second_delivery_changes_nothing_and_is_counted(self, bound: Database) -> None:
         event_ = created_event(a_stripe_subscription())
@@ -563,6 +651,81 @@ class TestDeliveries:
             SKIPPED,
         ]
 
+    @pytest.mark.parametrize("together", BATCHES.values(), ids=BATCHES)
+    async def test_together_they_leave_what_they_leave_one_by_one(
+        self, bound: Database, together: list[Json]
+    ) -> None:
+        await bound.write(lambda connection: checkouts.save(connection, a_checkout_session()))
+        await deliver(bound, created_event(a_stripe_subscription(id="sub_0"), "evt_0"))
+
+        outcomes = await deliver(bound, *together)
+
+        left = await self.left(bound)
+        await self.begin_anew(bound)
+        await bound.write(lambda connection: checkouts.save(connection, a_checkout_session()))
+        await deliver(bound, created_event(a_stripe_subscription(id="sub_0"), "evt_0"))
+        one_by_one = [await deliver(bound, each) for each in together]
+        assert outcomes == [outcome for (outcome,) in one_by_one]
+        assert left == await self.left(bound)
+
+    async def left(self, bound: Database) -> dict[str, list[Any]]:
+        """Give every row but those of changes, of which an account needs only the last."""
+        tables = [table for table in metadata.sorted_tables if table is not change]
+        return {table.name: sorted(map(repr, await rows(bound, table))) for table in tables}
+
+    async def begin_anew(self, bound: Database) -> None:
+        """Empty all that events fill, and count again from where it was counted from."""
+
+        async def work(connection: AsyncConnection) -> None:
+            for table in metadata.sorted_tables:
+                if table not in (deployment_table, head_table):
+                    await connection.execute(delete(table))
+            await connection.execute(update(head_table).values(revision=1))
+
+        await bound.write(work)
+
+    async def test_an_account_that_changes_often_in_one_commit_changes_once(
+        self, bound: Database
+    ) -> None:
+        await deliver(
+            bound,
+            created_event(a_stripe_subscription()),
+            invoice_event("invoice.paid"),
+            updated_event(a_stripe_subscription(status="past_due"), created=NOW + SECOND),
+        )
+
+        (entry,) = await rows(bound, change)
+        assert entry.revision == await revision(bound)
+        owner = await customer(bound)
+        assert owner is not None
+        assert owner.saved_ticket == entry.revision
+
+    async def test_a_batch_costs_the_statements_of_one(self, bound: Database) -> None:
+        """A new customer's first event is the dearest; many cost no more than it."""
+        alone = await self.statements(bound, [0])
+        assert await self.statements(bound, list(range(1, 41))) == alone
+
+    async def statements(self, bound: Database, numbers: list[int]) -> int:
+        batch = [
+            created_event(
+                a_stripe_subscription(
+                    id=f"sub_{n}", customer=f"cus_{n}", metadata={"account_id": f"acct_{n}"}
+                ),
+                f"evt_{n}",
+            )
+            for n in numbers
+        ]
+        counted: list[str] = []
+
+        def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            counted.append(statement)
+
+        engine = bound._engine.sync_engine
+        listen(engine, "before_cursor_execute", count)
+        assert set(await deliver(bound, *batch)) == {APPLIED}
+        remove(engine, "before_cursor_execute", count)
+        return len(counted)
+
     async def test_what_was_received_is_kept(self, bound: Database) -> None:
         delivery = a_delivery(created_event(a_stripe_subscription()), received=NOW + SECOND)
 
@@ -579,14 +742,10 @@ class TestDeliveries:
     async def test_a_batch_is_saved_whole_or_not_at_all(
         self, bound: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def break_down(*_arguments: object) -> None:
+        def break_down(*_arguments: object) -> apply.Applied:
             raise LookupError
 
-        monkeypatch.setitem(
-            __import__("subscription_state.apply", fromlist=["_RULES"])._RULES,
-            "invoice.paid",
-            break_down,
-        )
+        monkeypatch.setitem(apply._RULES, "invoice.paid", apply.Rule(apply=break_down))
         with pytest.raises(LookupError):
             await deliver(
                 bound, created_event(a_stripe_subscription()), invoice_event("invoice.paid")
