@@ -10,8 +10,9 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from billing_service import metrics
+from billing_service import backlog, metrics
 from billing_service.errors import BillingError
 from billing_service.leased import LIFETIME, Lease
 from billing_service.mirror import Mirror
@@ -120,9 +121,7 @@ class Background:
         await self._database.write(lambda connection: ends.touch_ended(connection, now))
         await self._database.write(lambda connection: leases.drop_expired(connection, now))
         async with self._database.read() as connection:
-            backlog = await touches.backlog(connection)
-        metrics.TOUCHED.set(backlog.customers)
-        metrics.OLDEST_TOUCH.set((now - backlog.oldest).total_seconds() if backlog.oldest else 0)
+            backlog.tell(await touches.backlog(connection), now=now)
 
     async def _recur(self, name: str) -> None:
         try:
@@ -155,13 +154,16 @@ class Background:
             metrics.VERIFIES.labels("failed").inc()
             attempts = touch.attempts + 1
             _log_failure("verify_failed", error, customer_id=touch.customer_id, attempts=attempts)
-            await self._guarded("postpone", lambda: self._postpone(touch))
+            await self._guarded("postpone", partial(self._postpone, touch, error))
 
-    async def _postpone(self, touch: Touch) -> None:
-        until = self._now() + pause_after(touch.attempts)
-        await self._database.write(
-            lambda connection: touches.postpone(connection, touch.customer_id, until=until)
+    async def _postpone(self, touch: Touch, error: Exception) -> None:
+        until = self._now() + pause_after(backlog.attempts_after(touch, error) - 1)
+        given_up = await self._database.write(
+            lambda connection: backlog.put_off(connection, touch, error, until=until)
         )
+        if given_up:
+            facts = {"customer_id": touch.customer_id, "error": type(error).__name__}
+            log.error("customer_parked", extra=facts)
 
 
 def _log_failure(event: str, error: Exception, **facts: object) -> None:

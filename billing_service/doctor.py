@@ -13,10 +13,13 @@ from billing_service.errors import BillingError
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
-from subscription_state import catalog, deployment, migrate
+from subscription_state import catalog, deployment, migrate, touches
 from subscription_state.database import Database
 from subscription_state.errors import StateError
 from subscription_state.settings import PREFIX
+
+#: So many customers that were given up are named.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,10 +120,29 @@ async def _products(patient: Patient) -> str:
     return f"{known} known"
 
 
+async def _customers(patient: Patient) -> str:
+    await migrate.check(patient.database)
+    async with patient.database.read() as connection:
+        parked = await touches.parked(connection, limit=MOST_NAMED + 1)
+    if parked:
+        named = ", ".join(_parked(each) for each in parked[:MOST_NAMED])
+        more = " and more" if len(parked) > MOST_NAMED else ""
+        raise Ill(
+            f"Cannot be compared with Stripe: {named}{more}. Mend the cause, which the log "
+            "tells (verify_failed), then RefreshAccount."
+        )
+    return "none was given up"
+
+
+def _parked(customer: touches.Parked) -> str:
+    return f"{customer.customer_id} ({customer.error}, {customer.attempts} tries)"
+
+
 LOOKS: dict[str, Look] = {
     "Stripe's key": _key,
     "database's schema": _schema,
     "database's deployment": _deployment,
     "endpoint's secret": _secret,
     "products": _products,
+    "customers": _customers,
 }

@@ -1,6 +1,22 @@
 """What the service counts; served at `/metrics`."""
 
+import time
+
 from prometheus_client import Counter, Gauge, Histogram
+
+
+class Stopwatch:
+    """Tells how long ago something last happened; before the first time, since the start."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
 
 STRIPE_CALLS = Counter(
     "paidup_stripe_calls", "Calls to Stripe by operation and outcome.", ["operation", "outcome"]
@@ -10,10 +26,21 @@ BUDGET_LEFT = Gauge(
 )
 VERIFIES = Counter("paidup_verifies", "Customers compared with Stripe, by outcome.", ["outcome"])
 DRIFT = Counter("paidup_drift", "Subscriptions that differed from what Stripe said.")
-TOUCHED = Gauge("paidup_touched", "Customers that wait to be compared with Stripe.")
 LISTENING = Gauge("paidup_listening", "Whether this process hears of changes by NOTIFY.")
-OLDEST_TOUCH = Gauge("paidup_oldest_touch_seconds", "How long the oldest of them has waited.")
+TOUCHED = Gauge(
+    "paidup_touched", "Customers that wait to be compared with Stripe, by urgency.", ["urgency"]
+)
+OLDEST_TOUCH = Gauge(
+    "paidup_oldest_touch_seconds", "How long the oldest of them has waited.", ["urgency"]
+)
+PARKED_CUSTOMERS = Gauge(
+    "paidup_parked_customers", "Customers that could not be compared with Stripe, given up."
+)
 LAST_VERIFY = Gauge("paidup_last_verify_timestamp_seconds", "When a verify last succeeded.")
+SINCE_VERIFY = Gauge(
+    "paidup_since_verify_seconds",
+    "How long ago a verify by this process last succeeded; before the first, its start.",
+)
 DOUBLE_SUBSCRIPTIONS = Counter(
     "paidup_double_subscriptions", "Second live subscriptions to a product that were found."
 )
@@ -45,4 +72,6 @@ HANDLED = Counter(
 HANDLING_SECONDS = Histogram(
     "grpc_server_handling_seconds", "How long calls took.", ["grpc_service", "grpc_method"]
 )
+VERIFIED = Stopwatch()
+SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")

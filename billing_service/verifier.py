@@ -105,6 +105,7 @@ class Verifier:
         metrics.VERIFIES.labels("drift" if saved.drift else "same").inc()
         metrics.DRIFT.inc(saved.drift)
         metrics.LAST_VERIFY.set(self._now().timestamp())
+        metrics.VERIFIED.restart()
 
     async def _read_since(self, customer_id: str, need: int) -> bool:
         async with self._database.read() as connection:

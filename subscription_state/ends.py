@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import customers, head, touches
 from subscription_state.model import TERMINAL, Status
-from subscription_state.tables import subscription
+from subscription_state.tables import subscription, touched
 from subscription_state.touches import Changed
 
 #: So many are touched at a time, to keep the transaction short.
@@ -23,6 +23,7 @@ async def touch_ended(connection: AsyncConnection, now: datetime) -> int:
         select(subscription.c.customer_id)
         .where(subscription.c.status.not_in([status.value for status in TERMINAL]))
         .where(or_(_trial_over(now), _passed(subscription.c.cancel_time, now)))
+        .where(subscription.c.customer_id.not_in(_known()))
         .distinct()
         .limit(BATCH)
     )
@@ -38,6 +39,13 @@ async def touch_ended(connection: AsyncConnection, now: datetime) -> int:
             ],
         )
     return len(customer_ids)
+
+
+def _known() -> Select[tuple[str]]:
+    """Give who need not be touched again: to be read soon, or given up."""
+    return select(touched.c.customer_id).where(
+        or_(touched.c.urgent, touched.c.next_attempt == touches.PARKED)
+    )
 
 
 def _trial_over(now: datetime) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    literal_column,
 )
 
 from subscription_state.columns import UtcTime
@@ -97,6 +98,8 @@ touched = Table(
     Column("touch_time", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt", UtcTime, nullable=False),
+    # The fault's name of the last try that failed.
+    Column("error", String),
     Index("ix_touched_due", "urgent", "next_attempt"),
 )
 
@@ -139,6 +142,24 @@ event = Table(
     # Our own tries to apply an event that failed; null once there is none to come.
     Column("attempts", Integer, nullable=False, default=0, server_default="0"),
     Column("next_attempt", UtcTime, index=True),
+)
+
+# A deleted customer is never verified again, and few events fail: neither is to be looked through.
+_KEPT = customer.c.deleted.is_(False)
+Index(
+    "ix_customer_verified_at",
+    customer.c.verified_at,
+    customer.c.customer_id,
+    sqlite_where=_KEPT,
+    postgresql_where=_KEPT,
+)
+_FAILED = event.c.state == literal_column("'failed'")
+Index(
+    "ix_event_failed",
+    event.c.receive_time,
+    event.c.event_id,
+    sqlite_where=_FAILED,
+    postgresql_where=_FAILED,
 )
 
 product = Table(

@@ -1,12 +1,12 @@
 """Touched customers: those that changed and have to be compared with Stripe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Row, case, delete, false, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.tables import touched
@@ -15,6 +15,8 @@ from subscription_state.upsert import Insert, inserting
 #: How long a plain touch waits for others of the same customer: one checkout
 #: makes a dozen events within a second, and one read serves them all.
 COALESCE = timedelta(milliseconds=500)
+#: When one that was given up is tried again: never, unless it is touched.
+PARKED = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +24,10 @@ class Touch:
     """One customer that waits for its verify."""
 
     customer_id: str
+    #: Of the last touch.
+    ticket: int
     urgent: bool
+    #: Tries that failed.
     attempts: int
     touch_time: datetime
 
@@ -79,11 +84,16 @@ def _touching(dialect: str) -> Insert:
     insert = inserting(dialect, touched)
     new = insert.excluded
     sooner = case((touched.c.next_attempt < new.next_attempt, touched.c.next_attempt))
+    parked = touched.c.next_attempt == PARKED
     again = {
         "ticket": new.ticket,
         "urgent": or_(touched.c.urgent, new.urgent),
+        # What happened since may have mended one that was given up.
+        "attempts": case((parked, 0), else_=touched.c.attempts),
+        "touch_time": case((parked, new.touch_time), else_=touched.c.touch_time),
         # One that keeps failing keeps its back-off; a new touch does not hurry it.
         "next_attempt": case(
+            (parked, new.next_attempt),
             (touched.c.attempts > 0, touched.c.next_attempt),
             else_=func.coalesce(sooner, new.next_attempt),
         ),
@@ -93,21 +103,27 @@ def _touching(dialect: str) -> Insert:
 
 async def due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Touch]:
     """List customers whose verify is due, urgent first, then the longest waiting."""
-    found = await connection.execute(
-        select(touched)
-        .where(touched.c.next_attempt <= now)
-        .order_by(touched.c.urgent.desc(), touched.c.next_attempt, touched.c.customer_id)
-        .limit(limit)
-    )
-    return [
-        Touch(
-            customer_id=row.customer_id,
-            urgent=row.urgent,
-            attempts=row.attempts,
-            touch_time=row.touch_time,
+    found: list[Touch] = []
+    # Two questions, so that each reads no more of the index than it gives.
+    for urgent in (true(), false()):
+        listing = (
+            select(touched)
+            .where(touched.c.urgent == urgent, touched.c.next_attempt <= now)
+            .order_by(touched.c.next_attempt, touched.c.customer_id)
+            .limit(limit - len(found))
         )
-        for row in found
-    ]
+        found.extend(_from_row(row) for row in await connection.execute(listing))
+    return found
+
+
+def _from_row(row: Row[Any]) -> Touch:
+    return Touch(
+        customer_id=row.customer_id,
+        ticket=row.ticket,
+        urgent=row.urgent,
+        attempts=row.attempts,
+        touch_time=row.touch_time,
+    )
 
 
 async def clear(connection: AsyncConnection, customer_id: str, *, up_to: int) -> None:
@@ -117,23 +133,99 @@ async def clear(connection: AsyncConnection, customer_id: str, *, up_to: int) ->
     )
 
 
-async def postpone(connection: AsyncConnection, customer_id: str, *, until: datetime) -> None:
-    """Note that a verify failed, and when to try again."""
+async def postpone(
+    connection: AsyncConnection, customer_id: str, *, attempts: int, error: str, until: datetime
+) -> None:
+    """Note that a verify failed for a fault of this name, and when to try again."""
     await connection.execute(
         update(touched)
         .where(touched.c.customer_id == customer_id)
-        .values(attempts=touched.c.attempts + 1, next_attempt=until)
+        .values(attempts=attempts, error=error, next_attempt=until)
     )
+
+
+async def park(
+    connection: AsyncConnection, customer_id: str, *, up_to: int, attempts: int, error: str
+) -> bool:
+    """Give a customer up until it is touched again; False where that has happened meanwhile."""
+    parked = await connection.execute(
+        update(touched)
+        .where(touched.c.customer_id == customer_id, touched.c.ticket <= up_to)
+        .values(attempts=attempts, error=error, next_attempt=PARKED)
+    )
+    return parked.rowcount == 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parked:
+    """A customer that could not be verified so often that it is tried no more."""
+
+    customer_id: str
+    attempts: int
+    #: The last fault's name.
+    error: str
+    touch_time: datetime
+
+
+async def parked(connection: AsyncConnection, *, limit: int) -> list[Parked]:
+    """List customers that were given up, the longest first."""
+    found = await connection.execute(
+        select(touched)
+        .where(touched.c.next_attempt == PARKED)
+        .order_by(touched.c.touch_time, touched.c.customer_id)
+        .limit(limit)
+    )
+    return [
+        Parked(
+            customer_id=row.customer_id,
+            attempts=row.attempts,
+            error=row.error,
+            touch_time=row.touch_time,
+        )
+        for row in found
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """How many wait to be verified, and since when."""
+
+    customers: int = 0
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """How much waits to be verified."""
+    """All that were touched and not verified since."""
 
-    customers: int
-    oldest: datetime | None
+    urgent: Waiting = Waiting()
+    plain: Waiting = Waiting()
+    parked: Waiting = Waiting()
 
 
 async def backlog(connection: AsyncConnection) -> Backlog:
-    row = (await connection.execute(select(func.count(), func.min(touched.c.touch_time)))).one()
-    return Backlog(customers=row[0], oldest=row[1])
+    is_parked = touched.c.next_attempt == PARKED
+    counted = await connection.execute(
+        select(
+            touched.c.urgent,
+            is_parked.label("parked"),
+            func.count().label("customers"),
+            func.min(touched.c.touch_time).label("oldest"),
+        ).group_by(touched.c.urgent, is_parked)
+    )
+    found = {(row.urgent, bool(row.parked)): (row.customers, row.oldest) for row in counted}
+    return Backlog(
+        urgent=_waiting(found, (True, False)),
+        plain=_waiting(found, (False, False)),
+        parked=_waiting(found, (True, True), (False, True)),
+    )
+
+
+def _waiting(
+    found: Mapping[tuple[bool, bool], tuple[int, datetime]], *kinds: tuple[bool, bool]
+) -> Waiting:
+    counted = [found[kind] for kind in kinds if kind in found]
+    return Waiting(
+        customers=sum(customers for customers, _ in counted),
+        oldest=min((oldest for _, oldest in counted), default=None),
+    )

@@ -54,7 +54,8 @@ async def settled(stack, database_url):
 
     async def waiting() -> int:
         async with database.read() as connection:
-            return (await touches.backlog(connection)).customers
+            backlog = await touches.backlog(connection)
+            return backlog.urgent.customers + backlog.plain.customers
 
     async def settle() -> None:
         await stack.emulator.drain()

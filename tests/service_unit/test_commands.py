@@ -14,7 +14,8 @@ from billing_service import catalog_commands, cli, doctor, stripe_api
 from billing_service.errors import StripeUnavailable
 from billing_service.mirror import Mirror
 from demo.stack import API_KEY, CATALOG, PUBLISHABLE_KEY
-from subscription_state import deployment
+from subscription_state import deployment, touches
+from tests.builders import NOW
 from tests.service_unit.conftest import settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -130,8 +131,25 @@ async def test_the_doctor_finds_what_is_missing(examined, sold, tmp_path):
 
     assert not healthy
     assert "test mode, of account acct_" in text
-    assert text.count("The schema is at nothing") == 3
+    assert text.count("The schema is at nothing") == 4
     assert "PAIDUP_WEBHOOK_SECRETS is not set" in text
+
+
+async def test_the_doctor_names_customers_that_were_given_up(
+    examined, sold, database, database_url
+):
+    async def park(connection) -> None:
+        for customer_id in ("cus_1", "cus_2"):
+            await touches.touch(connection, customer_id, ticket=1, urgent=True, now=NOW)
+            await touches.park(connection, customer_id, up_to=1, attempts=10, error="StripeRefused")
+
+    await database.write(park)
+
+    healthy, text = await examined(sold.url, database_url)
+
+    assert not healthy
+    for customer_id in ("cus_1", "cus_2"):
+        assert f"{customer_id} (StripeRefused, 10 tries)" in text
 
 
 async def test_the_doctor_shows_no_secret(examined, sold, database_url, monkeypatch):

@@ -70,7 +70,7 @@ async def test_a_touch_of_another_process_is_served_before_the_next_poll(
 
     async def served() -> bool:
         async with database.read() as connection:
-            return (await touches.backlog(connection)).customers == 0
+            return await touches.backlog(connection) == touches.Backlog()
 
     await _until(idle)
     announcer = Announcer(gateway)

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from subscription_state import touches
+from subscription_state import ends, touches
 from subscription_state.database import Database
-from subscription_state.touches import COALESCE, Backlog, Touch
-from tests.builders import NOW, SECOND
+from subscription_state.model import Status
+from subscription_state.tables import touched
+from subscription_state.touches import COALESCE, Backlog, Changed, Parked, Touch, Waiting
+from tests.builders import DAY, NOW, SECOND, a_subscription
+from tests.state import steps
 
 
 async def touch(
@@ -27,8 +30,30 @@ async def clear(database: Database, *, up_to: int) -> None:
     await database.write(lambda connection: touches.clear(connection, "cus_1", up_to=up_to))
 
 
-async def postpone(database: Database, *, until: datetime) -> None:
-    await database.write(lambda connection: touches.postpone(connection, "cus_1", until=until))
+async def postpone(database: Database, *, until: datetime, attempts: int = 1) -> None:
+    await database.write(
+        lambda connection: touches.postpone(
+            connection, "cus_1", attempts=attempts, error="KeyError", until=until
+        )
+    )
+
+
+async def park(database: Database, *, up_to: int = 1) -> bool:
+    return await database.write(
+        lambda connection: touches.park(
+            connection, "cus_1", up_to=up_to, attempts=10, error="KeyError"
+        )
+    )
+
+
+async def parked(database: Database) -> list[Parked]:
+    async with database.read() as connection:
+        return await touches.parked(connection, limit=10)
+
+
+async def backlog(database: Database) -> Backlog:
+    async with database.read() as connection:
+        return await touches.backlog(connection)
 
 
 async def due(database: Database, *, now: datetime = NOW, limit: int = 10) -> list[Touch]:
@@ -44,7 +69,7 @@ async def test_an_urgent_touch_is_due_at_once(database: Database) -> None:
     await touch(database, urgent=True)
 
     assert await due(database) == [
-        Touch(customer_id="cus_1", urgent=True, attempts=0, touch_time=NOW)
+        Touch(customer_id="cus_1", ticket=1, urgent=True, attempts=0, touch_time=NOW)
     ]
 
 
@@ -115,7 +140,7 @@ async def test_a_verify_that_failed_is_put_off_and_counted(database: Database) -
     await touch(database, urgent=True)
 
     await postpone(database, until=NOW + 9 * SECOND)
-    await postpone(database, until=NOW + 30 * SECOND)
+    await postpone(database, until=NOW + 30 * SECOND, attempts=2)
 
     assert not await is_due(database, NOW + 29 * SECOND)
     (put_off,) = await due(database, now=NOW + 30 * SECOND)
@@ -145,15 +170,121 @@ async def test_urgent_ones_go_first_then_the_longest_waiting(database: Database)
     assert await order(2) == ["cus_first", "cus_urgent"]
 
 
-async def test_the_backlog_tells_how_many_wait_and_since_when(database: Database) -> None:
-    async def backlog() -> Backlog:
-        async with database.read() as connection:
-            return await touches.backlog(connection)
+async def test_all_that_are_urgent_go_before_the_longest_waiting(database: Database) -> None:
+    """A pile of plain ones, touched long ago, never holds an urgent one up."""
+    pile = [
+        Changed(customer_id=f"cus_{n:04}", ticket=n, urgent=False, time=NOW - n * SECOND)
+        for n in range(1, 2001)
+    ]
+    await database.write(lambda connection: touches.touch_all(connection, pile))
+    await touch(database, "cus_urgent", ticket=9999, urgent=True)
 
-    assert await backlog() == Backlog(customers=0, oldest=None)
+    found = await due(database, limit=4)
+
+    assert [each.customer_id for each in found] == [
+        "cus_urgent",
+        "cus_2000",
+        "cus_1999",
+        "cus_1998",
+    ]
+
+
+async def test_touches_of_one_commit_are_what_they_are_one_by_one(database: Database) -> None:
+    changes = [
+        Changed(customer_id="cus_1", ticket=1, urgent=False, time=NOW),
+        Changed(customer_id="cus_1", ticket=2, urgent=True, time=NOW + SECOND),
+        Changed(customer_id="cus_1", ticket=3, urgent=False, time=NOW - SECOND),
+    ]
+    for each in changes:
+        await database.write(lambda connection, each=each: touches.touch_all(connection, [each]))
+    one_by_one = await steps.rows(database, touched)
+    await clear(database, up_to=9)
+
+    await database.write(lambda connection: touches.touch_all(connection, changes))
+
+    assert await steps.rows(database, touched) == one_by_one
+
+
+async def test_the_backlog_tells_how_many_wait_and_since_when(database: Database) -> None:
+    assert await backlog(database) == Backlog()
 
     await touch(database, "cus_1", ticket=1, now=NOW + SECOND)
     await touch(database, "cus_2", ticket=2, now=NOW)
     await touch(database, "cus_2", ticket=3, now=NOW + 2 * SECOND)
+    await touch(database, "cus_3", ticket=4, urgent=True, now=NOW + 3 * SECOND)
 
-    assert await backlog() == Backlog(customers=2, oldest=NOW)
+    assert await backlog(database) == Backlog(
+        urgent=Waiting(customers=1, oldest=NOW + 3 * SECOND),
+        plain=Waiting(customers=2, oldest=NOW),
+    )
+
+
+class TestParked:
+    """One that was given up waits for something to happen, and is not forgotten meanwhile."""
+
+    async def test_it_is_never_due_and_waits_apart(self, database: Database) -> None:
+        await touch(database, urgent=True)
+        await touch(database, "cus_2", ticket=2)
+
+        assert await park(database)
+
+        found = await due(database, now=NOW + 3650 * DAY)
+        assert [each.customer_id for each in found] == ["cus_2"]
+        assert await backlog(database) == Backlog(
+            plain=Waiting(customers=1, oldest=NOW), parked=Waiting(customers=1, oldest=NOW)
+        )
+        assert await parked(database) == [
+            Parked(customer_id="cus_1", attempts=10, error="KeyError", touch_time=NOW)
+        ]
+
+    async def test_urgent_and_plain_ones_are_counted_together(self, database: Database) -> None:
+        await touch(database, urgent=True, now=NOW + SECOND)
+        await touch(database, "cus_2", ticket=2)
+        await park(database)
+        await database.write(
+            lambda connection: touches.park(
+                connection, "cus_2", up_to=2, attempts=10, error="KeyError"
+            )
+        )
+
+        assert (await backlog(database)).parked == Waiting(customers=2, oldest=NOW)
+
+    async def test_touched_again_it_is_tried_as_if_for_the_first_time(
+        self, database: Database
+    ) -> None:
+        await touch(database)
+        await park(database)
+
+        await touch(database, ticket=2, now=NOW + DAY)
+
+        assert await parked(database) == []
+        assert await due(database, now=NOW + DAY + COALESCE) == [
+            Touch(customer_id="cus_1", ticket=2, urgent=False, attempts=0, touch_time=NOW + DAY)
+        ]
+
+    async def test_one_that_was_touched_meanwhile_is_not_given_up(self, database: Database) -> None:
+        await touch(database, ticket=1)
+        await touch(database, ticket=2)
+
+        assert await park(database, up_to=1) is False
+
+        assert await parked(database) == []
+
+    async def test_the_clock_does_not_touch_it_again(self, database: Database) -> None:
+        trial = a_subscription(status=Status.TRIALING, trial_end=NOW)
+        await steps.verify(database, trial, now=NOW - DAY)
+        await database.write(lambda connection: ends.touch_ended(connection, NOW))
+        await park(database, up_to=999)
+
+        touching = await database.write(lambda connection: ends.touch_ended(connection, NOW + DAY))
+
+        assert touching == 0
+        assert len(await parked(database)) == 1
+
+    async def test_a_read_that_succeeds_ends_it(self, database: Database) -> None:
+        await touch(database)
+        await park(database)
+
+        await clear(database, up_to=1)
+
+        assert await backlog(database) == Backlog()
