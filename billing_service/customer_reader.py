@@ -22,15 +22,17 @@ async def read_customer(
 ) -> CustomerRead:
     """Read a customer with all its subscriptions; `ticket` must have been drawn before.
 
-    The customer itself is read only where no account is known to own it, whose
-    name its metadata may hold, or where Stripe seems not to know it.
+    The customer itself is read only where no account is known to own it, whose name
+    its metadata may hold, or where it may be gone: a deleted one has nothing that lives.
     """
     try:
         listed = await stripe.subscriptions(customer_id)
     except StripeRefused as refusal:
         return await _read_of_missing(stripe, customer_id, ticket, refusal)
     judged = [await _judge(stripe, raw) for raw in listed.objects]
-    owner = await _owner(stripe, customer_id) if known_account is None else _Owner()
+    lives = any(each.subscription.live for each in judged)
+    needless = known_account is not None and lives
+    owner = _Owner() if needless else await _owner(stripe, customer_id)
     return CustomerRead(
         customer_id=customer_id,
         ticket=ticket,

@@ -20,6 +20,7 @@ from billing_service.budget import Budget
 from billing_service.errors import StripeUnavailable
 from billing_service.metrics import STRIPE_CALLS
 from billing_service.stripe_errors import is_outage, stripe_errors
+from billing_service.stripe_http import TRIES, StripeHttp, Tries
 from billing_service.stripe_reading import Reading, reading
 
 PAGE = 100
@@ -43,7 +44,7 @@ class LiveStripe:
         timeout: float = 10.0,
         budget: Budget | None = None,
     ) -> None:
-        self._http = stripe.AIOHTTPClient(timeout=timeout)
+        self._http = StripeHttp(timeout=timeout)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": api_base},
@@ -58,7 +59,7 @@ class LiveStripe:
     def in_background(self) -> "LiveStripe":
         """Give the same Stripe for work that nobody waits for: its calls let all others go first.
 
-        It shares everything with this one, which alone has to be closed.
+        It shares everything but the breaker with this one, which alone has to be closed.
         """
         return _InBackground(self)
 
@@ -221,12 +222,17 @@ class LiveStripe:
     async def _draw(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._budget.draw()
+                await self._draw_one()
         except TimeoutError as error:
             raise StripeUnavailable from error
 
+    async def _draw_one(self) -> None:
+        await self._budget.draw()
+
     async def _counted(self, operation: str, call: Awaitable[T]) -> T:
         outcome = "cancelled"
+        # A retry waits for the budget without patience of its own: the call has its time limit.
+        TRIES.set(Tries(self._draw_one))
         try:
             async with asyncio.timeout(self._limit):
                 answer = await call
@@ -248,15 +254,22 @@ class LiveStripe:
 
 
 class _InBackground(LiveStripe):
-    """Another's Stripe, by calls that wait for all others."""
+    """Another's Stripe, by calls that wait for all others.
+
+    Its breaker is its own: outages that only the background met refuse no caller.
+    """
 
     def __init__(self, shared: LiveStripe) -> None:
         self.__dict__.update(vars(shared))
+        self._breaker = Breaker()
 
     async def turn(self) -> None:
         await self._budget.background_turn()
 
     async def _draw(self) -> None:
+        await self._draw_one()
+
+    async def _draw_one(self) -> None:
         await self._budget.draw_in_background()
 
 

@@ -45,6 +45,24 @@ async def test_an_account_whose_customer_was_deleted_cannot_be_refreshed(
     assert refused.value.reason == reasons.ERROR_REASON_CUSTOMER_NOT_FOUND
 
 
+async def test_a_refresh_finds_that_the_customer_was_deleted(
+    shop, administration, settled, faults, at_stripe
+):
+    await shop.subscribe()
+    await settled()
+    bought = await shop.client.list_subscriptions(account_id=shop.account)
+    await faults({"webhooks": {"blocked": True}})
+    await at_stripe.v1.customers.delete_async(bought.subscriptions[0].customer_id)
+
+    refreshed = await administration.refresh_account(shop.account)
+
+    assert refreshed.drifted
+    check = await shop.check(at_least_revision=refreshed.revision)
+    assert not check.entitled
+    with pytest.raises(paidup.NotFound):
+        await administration.refresh_account(shop.account)
+
+
 async def test_an_account_without_a_customer_cannot_be_refreshed(administration):
     with pytest.raises(paidup.NotFound) as refused:
         await administration.refresh_account("nobody")

@@ -238,6 +238,52 @@ async def test_every_call_is_drawn_from_the_budget(script, small):
     assert loop.time() - began >= 2
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def persistent(script, monkeypatch):
+    """Our side of Stripe as it is in service: the SDK tries twice more, at once."""
+    client = LiveStripe(API_KEY, api_base=script.url, budget=Budget(4))
+    monkeypatch.setattr(client._http, "_sleep_time_seconds", lambda *_arguments: 0.0)
+    yield client
+    await client.close()
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+async def test_every_try_is_drawn_from_the_budget(script, persistent, in_background):
+    times = []
+
+    def fail(_call):
+        times.append(asyncio.get_running_loop().time())
+        return refused(500)
+
+    script.on("GET", CUSTOMER, fail)
+    stripe = persistent.in_background() if in_background else persistent
+
+    answers = await asyncio.gather(
+        *(stripe.customer("cus_1") for _ in range(4)), return_exceptions=True
+    )
+
+    assert {type(each) for each in answers} == {StripeUnavailable}
+    assert len(times) == 12
+    for first, later in zip(times, times[4:], strict=False):
+        # When a try arrives is a little later than when it began.
+        assert later - first > 0.9
+
+
+async def test_outages_that_the_background_met_refuse_no_caller(script, small):
+    script.on("GET", CUSTOMER, refused(500))
+    behind = small.in_background()
+    for _ in range(6):
+        with pytest.raises(StripeUnavailable):
+            await behind.customer("cus_1")
+    script.on("GET", CUSTOMER, FOUND)
+
+    assert (await small.customer("cus_1"))["id"] == "cus_1"
+    asked = len(script.calls)
+    with pytest.raises(StripeUnavailable):
+        await behind.customer("cus_1")
+    assert len(script.calls) == asked, "its own breaker refuses it"
+
+
 async def test_a_429_pauses_background_work_for_as_long_as_stripe_says(script, small):
     limit = refused(429)
     script.on("GET", CUSTOMER, Answer(limit.body, 429, {"Retry-After": "2"}), FOUND)

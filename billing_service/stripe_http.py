@@ -1,0 +1,35 @@
+"""Stripe's HTTP, one try at a time: the SDK's own retries are drawn from the budget too."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import stripe
+
+
+class Tries:
+    """The tries of one call, of which the first was drawn when it was admitted."""
+
+    def __init__(self, draw: Callable[[], Awaitable[None]]) -> None:
+        self._draw = draw
+        self._is_first = True
+
+    async def begin(self) -> None:
+        """Wait until the next may begin."""
+        if not self._is_first:
+            await self._draw()
+        self._is_first = False
+
+
+#: Of the call that is being made; the SDK has no place for it.
+TRIES: ContextVar[Tries] = ContextVar("TRIES")
+
+
+class StripeHttp(stripe.AIOHTTPClient):
+    """The SDK's client, which asks before every try."""
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        await TRIES.get().begin()
+        return await super().request_async(method, url, headers, post_data)
