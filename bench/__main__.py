@@ -1,4 +1,4 @@
-"""`make bench`: single checks, each beside a bare echo of the same messages in the same run."""
+"""`make bench`: checks beside a bare echo, and calls in a storm of webhooks beside the quiet."""
 
 import statistics
 import tempfile
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import paidup
+from bench import beside
 from bench.load import Run, run
 from demo.emulator import Emulator
 from demo.processes import Process
@@ -24,9 +25,13 @@ def main(
     *,
     runs: int = typer.Option(default=5, help="Runs of each; the table has their median."),
     seconds: float = typer.Option(default=3.0, help="How long one run takes."),
+    storm_customers: int = typer.Option(default=2000, help="Customers of the storm; 0: none."),
+    storm_events: int = typer.Option(default=10_000, help="Webhooks of the storm."),
 ) -> None:
-    """Measure CheckEntitlement of a paying account, read from SQLite at every call."""
+    """Measure checks of a paying account on SQLite, then what a storm of webhooks does to them."""
     uvloop.run(_measure(runs, seconds))
+    if storm_customers:
+        uvloop.run(beside.compare(customers=storm_customers, events=storm_events))
 
 
 async def _measure(runs: int, seconds: float) -> None:

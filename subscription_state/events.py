@@ -76,6 +76,15 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Before:
+    """What was known of an event when it was delivered."""
+
+    #: None for a new one.
+    state: EventState | None = None
+    deliveries: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EventFilter:
     """Which events are wanted; what is not said is not asked."""
 
@@ -92,7 +101,7 @@ class Place:
 
 
 _LOCK_STATES = (
-    select(event.c.event_id, event.c.state)
+    select(event.c.event_id, event.c.state, event.c.deliveries)
     .where(event.c.event_id.in_(bindparam("ids", expanding=True)))
     .order_by(event.c.event_id)
     .with_for_update()
@@ -114,23 +123,22 @@ async def store(connection: AsyncConnection, received: ReceivedEvent) -> EventSt
 
     The database decides: of two deliveries at once, one is new.
     """
-    return (await store_all(connection, [received]))[received.event_id]
+    return (await store_all(connection, [received]))[received.event_id].state
 
 
 async def store_all(
     connection: AsyncConnection, received: Sequence[ReceivedEvent]
-) -> dict[str, EventState | None]:
+) -> dict[str, Before]:
     """Store events as `store` does each; by their ids, so that nobody waits in a circle."""
     deliveries = Counter(each.event_id for each in received)
     # Of an event that comes twice the first delivery is kept.
     rows = {each.event_id: _to_row(each, deliveries) for each in reversed(received)}
-    before: dict[str, EventState | None] = dict.fromkeys(rows)
-    for event_id in rows.keys() - await _insert(connection, [rows[key] for key in sorted(rows)]):
-        before[event_id] = EventState.PENDING
-    known = sorted(event_id for event_id, state in before.items() if state is not None)
+    new = await _insert(connection, [rows[event_id] for event_id in sorted(rows)])
+    before = dict.fromkeys(new, Before())
+    known = sorted(rows.keys() - new)
     if known:
-        found = await connection.execute(_LOCK_STATES, {"ids": known})
-        before |= {row.event_id: EventState(row.state) for row in found}
+        for row in await connection.execute(_LOCK_STATES, {"ids": known}):
+            before[row.event_id] = Before(state=EventState(row.state), deliveries=row.deliveries)
         again = [{"again": event_id, "count": deliveries[event_id]} for event_id in known]
         await connection.execute(_COUNT_AGAIN, again)
     return before

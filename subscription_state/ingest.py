@@ -1,5 +1,6 @@
 """Take webhook events in: store each and apply its content, in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from subscription_state import (
 from subscription_state.customers import Customer
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
-from subscription_state.events import EventState, ReceivedEvent
+from subscription_state.events import Before, EventState, ReceivedEvent
 from subscription_state.from_stripe import id_of, moment, required_id, text_of
 from subscription_state.touches import Changed
 from subscription_state.unit_of_work import UnitOfWork
@@ -87,15 +88,28 @@ def _account(named: Any) -> str | None:
     return None if named is None else required_id(named)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What became of one delivery, and how many of its event there were before it."""
+
+    outcome: Outcome
+    repeats: int = 0
+
+
 async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Outcome]:
-    """Store and apply deliveries in one commit; outcomes are in their order.
+    """Store and apply deliveries as `take_in` does; give their outcomes alone."""
+    return [each.outcome for each in await take_in(database, deliveries)]
+
+
+async def take_in(database: Database, deliveries: Sequence[Delivery]) -> list[Taken]:
+    """Store and apply deliveries in one commit; what became of them is in their order.
 
     Raise `StateUnavailable` when nothing was saved, and whatever a delivery
     that cannot be applied raises: the caller then takes them one by one, and
     stores the one that fails with `store_failed`.
     """
 
-    async def work(connection: AsyncConnection) -> list[Outcome]:
+    async def work(connection: AsyncConnection) -> list[Taken]:
         bound = await deployment.get(connection)
         if bound is None:
             raise StateUnavailable("The service has never been started on this database.")
@@ -103,14 +117,12 @@ async def ingest(database: Database, deliveries: Sequence[Delivery]) -> list[Out
         locked = await customers.lock(connection, _customer_ids(ours))
         if any(apply.concerns_catalog(each.event.type) for each in ours):
             await catalog.lock(connection)
-        fresh = await _store(connection, ours)
-        taken = await apply_deliveries(connection, list(fresh.values()), locked)
-        outcomes = dict(zip(fresh, taken, strict=True))
-        # Of an event that comes twice in one batch only the first is taken.
-        return [
-            _refusal(bound, each) or outcomes.pop(each.event.event_id, Outcome.DUPLICATE)
-            for each in deliveries
-        ]
+        before = await _store(connection, ours)
+        fresh = _fresh(ours, before)
+        outcomes = await apply_deliveries(connection, list(fresh.values()), locked)
+        became = dict(zip(fresh, outcomes, strict=True))
+        seen = Counter({event_id: known.deliveries for event_id, known in before.items()})
+        return [_taken(each, _refusal(bound, each), became, seen) for each in deliveries]
 
     return await database.write(work)
 
@@ -132,19 +144,35 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
     return await database.write(work)
 
 
-async def _store(
-    connection: AsyncConnection, deliveries: Sequence[Delivery]
-) -> dict[str, Delivery]:
-    """Store the events; give those that have not been applied yet, in the order of arrival."""
+async def _store(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> dict[str, Before]:
     if not deliveries:
         return {}
-    before = await events.store_all(connection, [each.event for each in deliveries])
+    return await events.store_all(connection, [each.event for each in deliveries])
+
+
+def _fresh(deliveries: Sequence[Delivery], before: Mapping[str, Before]) -> dict[str, Delivery]:
+    """Give those that have not been applied yet, in the order of arrival; each event once."""
     first = {each.event.event_id: each for each in reversed(deliveries)}
     return {
         event_id: first[event_id]
         for event_id in dict.fromkeys(each.event.event_id for each in deliveries)
-        if before[event_id] not in (EventState.APPLIED, EventState.SKIPPED)
+        if before[event_id].state not in (EventState.APPLIED, EventState.SKIPPED)
     }
+
+
+def _taken(
+    delivery: Delivery,
+    refusal: Outcome | None,
+    became: dict[str, Outcome],
+    seen: Counter[str],
+) -> Taken:
+    if refusal is not None:
+        return Taken(outcome=refusal)
+    event_id = delivery.event.event_id
+    seen[event_id] += 1
+    # Of an event that comes twice in one batch only the first is taken.
+    outcome = became.pop(event_id, Outcome.DUPLICATE)
+    return Taken(outcome=outcome, repeats=seen[event_id] - 1)
 
 
 def _refusal(bound: deployment.Deployment, delivery: Delivery) -> Outcome | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from subscription_state.faults import place_of
-from subscription_state.ingest import Delivery, Outcome, ingest, store_failed
+from subscription_state.ingest import Delivery, Outcome, store_failed, take_in
 from subscription_state.wakeups import Announcer
 from webhook_gateway.metrics import Metrics
 
@@ -107,10 +107,14 @@ class Inbox:
 
     async def _ingest(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         with self._metrics.commit_seconds.time():
-            outcomes = await ingest(self._database, deliveries)
+            taken = await take_in(self._database, deliveries)
+        outcomes = [each.outcome for each in taken]
         if not CHANGES_NOTHING.issuperset(outcomes):
             self._announcer.changed()
         self._metrics.commit_batch.observe(len(deliveries))
+        for each in taken:
+            if each.outcome not in (Outcome.FOREIGN, Outcome.IGNORED):
+                self._metrics.event_deliveries.observe(each.repeats + 1)
         return outcomes
 
     async def _commit_one_by_one(self, batch: Sequence[_Waiting]) -> None:

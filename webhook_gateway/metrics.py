@@ -76,6 +76,12 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+        self.event_deliveries = Histogram(
+            "paidup_webhook_event_deliveries",
+            "Which delivery of its event each stored one was, by number: 1 is the first.",
+            buckets=(1, 2, 3, 5, 10, 20, 50),
+            registry=registry,
+        )
         self.clock_skew = Gauge(
             "paidup_webhook_clock_skew_seconds",
             "Our time minus that of the last right signature; beyond 300 all are refused.",

@@ -90,6 +90,36 @@ async def test_each_in_a_batch_has_its_own_outcome(
     assert outcomes == ["duplicate", "foreign", "ignored", "skipped", "applied"]
 
 
+async def test_which_delivery_of_its_event_it_was_is_counted(
+    stripe: Stripe, database: SharedDatabase
+) -> None:
+    for _ in range(3):
+        await stripe.deliver(an_event(0))
+    await deliver_one_twice_in_a_commit(stripe, database)
+    await stripe.deliver(a_stripe_event("payout.paid", id="evt_9"))
+
+    async def up_to(number: str) -> float:
+        return await stripe.metric("paidup_webhook_event_deliveries_bucket", le=number)
+
+    counted = [await up_to(number) for number in ("1.0", "2.0", "3.0", "5.0")]
+    assert counted == [3, 5, 6, 6]
+    assert {row.event_id: row.deliveries for row in await stored(database.url)} == {
+        "evt_0": 3,
+        "evt_1": 2,
+        "evt_5": 1,
+    }
+
+
+async def deliver_one_twice_in_a_commit(stripe: Stripe, database: SharedDatabase) -> None:
+    """Deliver an event, then another twice in one commit."""
+    async with database.held():
+        first = asyncio.create_task(stripe.deliver(an_event(5)))
+        await stripe.until_waiting(1)
+        others = [asyncio.create_task(stripe.deliver(an_event(1))) for _ in range(2)]
+        await stripe.until_waiting(3)
+    await asyncio.gather(first, *others)
+
+
 async def test_a_batch_is_bounded(
     stripe: Stripe, database: SharedDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,17 @@ async def test_a_limit_of_stripes_empties_it_and_pauses_background_work(budget, 
     assert callers.names == ["person", "background"]
 
 
+async def test_a_shorter_limit_does_not_end_a_longer_one(budget, clock, callers):
+    budget.limited(timedelta(seconds=7))
+    budget.limited(timedelta(seconds=1))
+    callers.ask("background", background=True)
+
+    await clock.run(6.9)
+    assert callers.names == []
+    await clock.run(0.2)
+    assert callers.names == ["background"]
+
+
 async def test_waiting_for_a_turn_draws_nothing(budget, clock):
     budget.limited(timedelta(seconds=3))
     turn = asyncio.create_task(budget.background_turn())

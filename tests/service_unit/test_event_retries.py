@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from billing_service.event_log import EventLog
-from billing_service.event_retries import EventRetries
+from billing_service.event_retries import LOOK_EVERY, EventRetries
 from billing_service.verifier import Verifier
 from subscription_state import apply, events, ingest
 from subscription_state.events import FIRST_PAUSE, MOST_ATTEMPTS, EventState
@@ -97,6 +97,24 @@ async def test_then_it_is_applied(retries, clock, fails, known):
     healed = await known("evt_1")
     assert (healed.state, healed.error) == (EventState.APPLIED, None)
     assert (_failed("false"), _failed("true")) == (0, 0)
+
+
+async def test_it_looks_every_few_seconds_and_counts_whenever_it_tried(
+    retries, clock, fails, known
+):
+    await fails("evt_1")
+    clock.now += FIRST_PAUSE - timedelta(seconds=1)
+    await retries.run_if_due()
+    assert _failed("false") == 1
+
+    clock.now += timedelta(seconds=1)
+    await retries.run_if_due()
+    assert (await known("evt_1")).state is EventState.FAILED, "it has just looked"
+    clock.now += LOOK_EVERY
+    await retries.run_if_due()
+
+    assert (await known("evt_1")).state is EventState.APPLIED
+    assert _failed("false") == 0
 
 
 @pytest.mark.usefixtures("poison")

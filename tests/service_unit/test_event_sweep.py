@@ -1,6 +1,8 @@
 """The sweep for events that never came, against a Stripe that says what a test tells it to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from prometheus_client import REGISTRY
@@ -77,6 +79,29 @@ async def test_every_page_is_swept(database, script, sweep):
         "evt_99",
         "evt_199",
     ]
+
+
+async def test_a_long_run_has_come_no_further_than_to_where_it_began(database, script, sweep):
+    """What happened while it listed is behind the pages that it has read."""
+
+    def page(*events, date: datetime, has_more: bool) -> Answer:
+        stamp = format_datetime(date, usegmt=True)
+        return replace(listed(*events, has_more=has_more), headers={"Date": stamp})
+
+    began = datetime.now(UTC).replace(microsecond=0)
+    later = began + timedelta(minutes=30)
+    script.on(
+        "GET",
+        EVENTS,
+        page(an_event(1), date=began, has_more=True),
+        page(an_event(2), date=later, has_more=False),
+    )
+
+    await sweep.run()
+
+    reached = await _cursor(database)
+    assert reached is not None
+    assert reached <= began
 
 
 async def test_the_first_run_goes_as_far_back_as_stripe_and_later_ones_overlap(

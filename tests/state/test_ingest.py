@@ -12,7 +12,7 @@ from subscription_state import apply, checkouts, deployment, events
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import EventState
-from subscription_state.ingest import Outcome, store_failed
+from subscription_state.ingest import Outcome, ingest, store_failed
 from subscription_state.model import FirstPayment, Status
 from subscription_state.tables import catalog_mirror, change, event, metadata
 from subscription_state.tables import deployment as deployment_table
@@ -608,6 +608,15 @@ class TestDeliveries:
         assert await deliver(bound, event_, event_) == [APPLIED, DUPLICATE]
 
         assert len(await rows(bound, change)) == 1
+
+    async def test_of_two_in_one_batch_the_first_is_kept(self, bound: Database) -> None:
+        event_ = created_event(a_stripe_subscription())
+        times = (NOW, NOW + SECOND)
+
+        await ingest(bound, [a_delivery(event_, received=time) for time in times])
+
+        (row,) = await rows(bound, event)
+        assert (row.receive_time, row.deliveries) == (NOW, 2)
 
     async def test_many_at_once_are_one_row_and_one_effect(self, bound: Database) -> None:
         event_ = created_event(a_stripe_subscription())
