@@ -115,8 +115,7 @@ class PortalPages:
         """Do what a customer asks for, to one subscription."""
 
         def answer(world: World, subscription: StripeObject) -> StripeObject:
-            with world.living_on(world.test_clock_of(place.session)):
-                act(world, place.session, subscription, **arguments)
+            act(world, place.session, subscription, **arguments)
             return subscription
 
         self._emulator.perform(answer, place.subscription)
@@ -152,11 +151,10 @@ class PortalPages:
     def _outcome(
         self, place: Place, act: Callable[..., Outcome], *arguments: object, **named: object
     ) -> web.Response:
-        def answer(world: World) -> StripeObject:
-            with world.living_on(world.test_clock_of(place.session)):
-                return asdict(act(world, place.session, *arguments, **named))
+        def answer(world: World, session: StripeObject) -> StripeObject:
+            return asdict(act(world, session, *arguments, **named))
 
-        outcome = self._emulator.perform(answer)
+        outcome = self._emulator.perform(answer, place.session)
         if outcome["outcome"] == "requires_action":
             return place.show("portal_challenge.html")
         if outcome["outcome"] == "declined":

@@ -151,6 +151,13 @@ async def test_a_customer_of_a_test_clock_lives_in_its_time(page: Page, shop: Sh
     invoice = await shop.stripe.invoices.retrieve_async(changed.latest_invoice)
     assert changed["items"].data[0].price.id == premium.id
     assert invoice.created == now + 400
+    await page.get_by_role("link", name="Change payment method").click()
+    await fill_card(page, GOOD, email=None)
+    await button(page, "Save").click()
+    await expect(page.get_by_role("status")).to_contain_text("payment method")
+    paid_with = (await shop.subscription(bought.id)).default_payment_method
+    card = await shop.stripe.payment_methods.retrieve_async(paid_with)
+    assert card.created == now + 400
 
 
 async def test_details_are_changed(page: Page, shop: Shop) -> None:

@@ -197,6 +197,7 @@ def test_amounts_are_said_as_people_say_them(
     [
         ("a < b & c", "a &lt; b &amp; c"),
         ("**now** or later", "<strong>now</strong> or later"),
+        ("<i>**now**", "&lt;i&gt;<strong>now</strong>"),
         ("[x](javascript:alert)", "[x](javascript:alert)"),
         ("**<b>**", "<strong>&lt;b&gt;</strong>"),
         (
