@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import pytest
 import pytest_asyncio
-import stripe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.merchant import Merchant
+from tests.emulator.checked import CheckedClient
 from tests.emulator.shop import Shop, client
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -76,12 +76,17 @@ def emulator() -> Iterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shop(emulator: str) -> AsyncIterator[Shop]:
-    http_client = stripe.AIOHTTPClient()
+    """Give an empty emulator, and hold all its answers and events to the SDK's types."""
+    found: list[str] = []
+    http_client = CheckedClient(found)
     async with aiohttp.ClientSession() as web_session:
-        shop = Shop(emulator, client(emulator, http_client), web_session)
+        shop = Shop(emulator, client(emulator, http_client), web_session, found)
         await shop.control("/reset")
         yield shop
+        await shop.control("/faults", {}, method="PUT")
+        await shop.events()
     await http_client.close_async()
+    assert found == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
