@@ -99,7 +99,10 @@ async def test_a_key_is_known_after_a_restart(tmp_path: Path) -> None:
     assert len(customers) == 1
 
 
-async def test_what_was_not_delivered_is_delivered_after_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [{"blocked": True}, {"delay_seconds": 120, "delay_share": 1}])
+async def test_what_was_not_delivered_is_delivered_after_a_restart(
+    tmp_path: Path, fault: dict[str, Any]
+) -> None:
     received: list[stripe.Event] = []
     secret = "whsec_second"
 
@@ -118,7 +121,7 @@ async def test_what_was_not_delivered_is_delivered_after_a_restart(tmp_path: Pat
     hook = ("--webhook", url, "--webhook-secret")
     try:
         async with _running(tmp_path / "state", *hook, "whsec_first") as shop:
-            await shop.control("/faults", {"webhooks": {"blocked": True}}, method="PUT")
+            await shop.control("/faults", {"webhooks": fault}, method="PUT")
             await shop.product()
         async with _running(tmp_path / "state", *hook, secret) as shop:
             await shop.control("/faults", {}, method="PUT")
