@@ -78,7 +78,7 @@ async def test_the_same_statements_are_run_by_many_at_once(database: Database) -
         assert len(set(drawn)) == MANY
 
     async with database.read() as connection:
-        assert (await touches.backlog(connection)).customers == 5 * MANY
+        assert (await touches.backlog(connection)).urgent.customers == 5 * MANY
 
 
 async def test_snapshots_and_writes_that_share_sessions_do_not_mix(database: Database) -> None:

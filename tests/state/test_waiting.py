@@ -15,6 +15,7 @@ from subscription_state import catalog, customers, deployment, ends, head, touch
 from subscription_state.database import Database
 from subscription_state.ingest import Delivery, ingest
 from subscription_state.model import Status
+from subscription_state.touches import Changed
 from subscription_state.verification import save_read
 from tests.builders import (
     DAY,
@@ -91,7 +92,9 @@ async def test_the_clock_waits_for_a_verify_before_it_draws(counting: Counting) 
         await asyncio.sleep(0.1)
         await head.draw(connection)
 
-    await counting.write(lambda connection: ends.touch_ended(connection, NOW))
+    # Plainly: who waits urgently is not touched by the clock again.
+    plain = [Changed(customer_id=f"cus_{n}", ticket=1, urgent=False, time=NOW) for n in range(4)]
+    await counting.write(lambda connection: touches.touch_all(connection, plain))
     await counting.write(verify)
 
     assert touching is not None
