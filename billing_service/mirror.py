@@ -1,6 +1,7 @@
 """Keeps the product → features mirror in step with Stripe."""
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,13 @@ from billing_service.stripe_api import Json, LiveStripe
 from subscription_state import catalog, head
 from subscription_state.catalog import Product
 from subscription_state.database import Database
+from subscription_state.entitlements import MOST_GRACE_DAYS
 
 log = logging.getLogger(__name__)
+
+#: In a product's metadata at Stripe.
+GRACE_KEY = "paidup_grace_days"
+_DAYS = re.compile(r"[0-9]{1,3}")
 
 
 class Mirror:
@@ -51,4 +57,16 @@ class Mirror:
             product_id=raw["id"],
             name=raw.get("name") or "",
             features=frozenset(each["entitlement_feature"]["lookup_key"] for each in features),
+            grace_days=_grace_days(raw),
         )
+
+
+def _grace_days(raw: Json) -> int | None:
+    """Read the product's own days of grace; what is no number of days decides nothing."""
+    told = (raw.get("metadata") or {}).get(GRACE_KEY)
+    if told is None:
+        return None
+    if _DAYS.fullmatch(told) and int(told) <= MOST_GRACE_DAYS:
+        return int(told)
+    log.warning("grace_days_not_understood", extra={"product_id": raw["id"]})
+    return None

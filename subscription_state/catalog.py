@@ -27,6 +27,8 @@ class Product:
     product_id: str
     name: str
     features: frozenset[str]
+    #: For how long its late payment is forgiven; None where the service's setting decides.
+    grace_days: int | None = None
 
 
 Catalog = dict[str, Product]
@@ -42,6 +44,7 @@ async def load(connection: AsyncConnection) -> Catalog:
             product_id=row.product_id,
             name=row.name,
             features=frozenset(features.get(row.product_id, ())),
+            grace_days=row.grace_days,
         )
         for row in await connection.execute(select(product))
     }
@@ -81,10 +84,26 @@ async def save(
     )
     for product_id in sorted(changed):
         await _replace(connection, product_id, after.get(product_id))
-    for account_id in await _accounts_with(connection, changed):
-        revision = await head.draw(connection)
-        await customers.record_change(connection, account_id, revision, now)
+    if changed:
+        # Drawn before accounts are looked for: who gets one of the products meanwhile draws
+        # after our commit, and is decided on by the new catalogue.
+        await head.draw(connection)
+        await _record_changes(connection, await _accounts_with(connection, changed), now)
     return changed
+
+
+async def _record_changes(
+    connection: AsyncConnection, account_ids: list[str], now: datetime
+) -> None:
+    if not account_ids:
+        return
+    drawn = await head.draw_many(connection, len(account_ids))
+    told = zip(account_ids, drawn, strict=True)
+    changes = [
+        customers.Change(account_id=account_id, revision=revision, change_time=now)
+        for account_id, revision in told
+    ]
+    await customers.record_changes(connection, changes)
 
 
 async def lock(connection: AsyncConnection) -> None:
@@ -111,7 +130,7 @@ async def _replace(connection: AsyncConnection, product_id: str, after: Product 
     if after is None:
         await connection.execute(delete(product).where(product.c.product_id == product_id))
         return
-    row = {"product_id": product_id, "name": after.name}
+    row = {"product_id": product_id, "name": after.name, "grace_days": after.grace_days}
     await connection.execute(upsert(connection, product, row))
     for feature in sorted(after.features):
         await connection.execute(

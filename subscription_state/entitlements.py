@@ -18,6 +18,9 @@ from subscription_state.model import (
     Subscription,
 )
 
+#: For how many days a late payment may be forgiven.
+MOST_GRACE_DAYS = 365
+
 
 class Reason(StrEnum):
     """Why an account is entitled or not; the values are those of the contract's enum."""
@@ -103,10 +106,22 @@ def decide(
 ) -> Decision:
     """Decide whether the account may use the subject at `now`."""
     decision = _decide_at(account, subject, catalog, policy, now)
-    for moment in sorted(m for m in _boundaries(account, policy) if m > now):
+    for moment in sorted(m for m in boundaries(account, catalog, policy) if m > now):
         if _decide_at(account, subject, catalog, policy, moment) != decision:
             return replace(decision, valid_until=moment)
     return decision
+
+
+def subjects_of(account: AccountState, catalog: Catalog) -> list[Subject]:
+    """List whatever the account may be entitled to, now or at another time, by name."""
+    products = {each for held in account.subscriptions for each in held.product_ids}
+    features = {grant.feature for grant in account.grants}
+    for product_id in products & catalog.keys():
+        features |= catalog[product_id].features
+    return [
+        *(Subject(feature=feature) for feature in sorted(features)),
+        *(Subject(product_id=product_id) for product_id in sorted(products)),
+    ]
 
 
 def _decide_at(
@@ -115,7 +130,7 @@ def _decide_at(
     giving = _products_giving(subject, catalog)
     answers = [
         *_grant_answers(account.grants, subject, now),
-        *_subscription_answers(account, giving, policy, now),
+        *_subscription_answers(account, giving, catalog, policy, now),
     ]
     if answers:
         best = min(answers, key=lambda answer: (_RANK[answer.reason], answer.subscription_id))
@@ -156,19 +171,27 @@ def _was_granted(account: AccountState, subject: Subject) -> bool:
 
 
 def _subscription_answers(
-    account: AccountState, giving: frozenset[str], policy: Policy, now: datetime
+    account: AccountState, giving: frozenset[str], catalog: Catalog, policy: Policy, now: datetime
 ) -> Iterable[Decision]:
+    """Answer for every product of every subscription: grace may differ between products."""
     for each in account.subscriptions:
-        units = sum(item.quantity for item in each.items if item.product_id in giving)
-        if not each.product_ids & giving:
-            continue
-        reason = Reason.CANCELED if account.customer_deleted else reason_for(each, policy, now)
-        yield Decision(
-            reason=reason,
-            subscription_id=each.subscription_id,
-            status=each.status,
-            quantity=units,
-        )
+        for product_id in sorted(each.product_ids & giving):
+            grace = grace_of(product_id, catalog, policy)
+            known = Reason.CANCELED if account.customer_deleted else None
+            yield Decision(
+                reason=known or reason_for(each, replace(policy, grace=grace), now),
+                subscription_id=each.subscription_id,
+                status=each.status,
+                quantity=sum(i.quantity for i in each.items if i.product_id == product_id),
+            )
+
+
+def grace_of(product_id: str, catalog: Catalog, policy: Policy) -> timedelta:
+    """Give for how long a late payment of the product is forgiven."""
+    product = catalog.get(product_id)
+    if product is None or product.grace_days is None:
+        return policy.grace
+    return timedelta(days=product.grace_days)
 
 
 def reason_for(subscription: Subscription, policy: Policy, now: datetime) -> Reason:
@@ -199,15 +222,15 @@ def _trialing(subscription: Subscription, _policy: Policy, now: datetime) -> Rea
 
 
 def _past_due(subscription: Subscription, policy: Policy, now: datetime) -> Reason:
-    end = grace_end(subscription, policy)
+    end = grace_end(subscription, policy.grace)
     return Reason.GRACE_PERIOD if end is not None and now < end else Reason.PAST_DUE
 
 
-def grace_end(subscription: Subscription, policy: Policy) -> datetime | None:
+def grace_end(subscription: Subscription, grace: timedelta) -> datetime | None:
     """Give when the grace of a past due subscription ends; None where it has none."""
     if subscription.status is not Status.PAST_DUE or subscription.unpaid_since is None:
         return None
-    return subscription.unpaid_since + policy.grace
+    return subscription.unpaid_since + grace
 
 
 def _always(reason: Reason) -> Callable[[Subscription, Policy, datetime], Reason]:
@@ -227,10 +250,12 @@ _BY_STATUS: dict[Status, Callable[[Subscription, Policy, datetime], Reason]] = {
 }
 
 
-def _boundaries(account: AccountState, policy: Policy) -> set[datetime]:
-    """Every moment at which the clock alone could change a decision about the account."""
+def boundaries(account: AccountState, catalog: Catalog, policy: Policy) -> set[datetime]:
+    """Give every moment at which the clock alone could change a decision about the account."""
     moments = {grant.expire_time for grant in account.grants}
     moments |= {grant.revoke_time for grant in account.grants}
     for each in account.subscriptions:
-        moments |= {each.cancel_time, each.trial_end, grace_end(each, policy)}
+        graces = {grace_of(product_id, catalog, policy) for product_id in each.product_ids}
+        moments |= {each.cancel_time, each.trial_end}
+        moments |= {grace_end(each, grace) for grace in graces}
     return {moment for moment in moments if moment is not None}

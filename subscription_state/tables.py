@@ -167,6 +167,8 @@ product = Table(
     metadata,
     Column("product_id", String, primary_key=True),
     Column("name", String, nullable=False),
+    # Null where the service's setting decides.
+    Column("grace_days", Integer),
 )
 
 product_feature = Table(

@@ -103,8 +103,15 @@ def an_account(*subscriptions: Subscription, **overrides: Any) -> AccountState:
     return AccountState(**values | overrides)
 
 
-def a_product(product_id: str = "prod_team", *features: str, name: str = "Team") -> Product:
-    return Product(product_id=product_id, name=name, features=frozenset(features))
+def a_product(
+    product_id: str = "prod_team",
+    *features: str,
+    name: str = "Team",
+    grace_days: int | None = None,
+) -> Product:
+    return Product(
+        product_id=product_id, name=name, features=frozenset(features), grace_days=grace_days
+    )
 
 
 def a_catalog(*products: Product) -> Catalog:

@@ -196,6 +196,39 @@ async def test_the_catalogue_is_mirrored(database, script, working):
     assert known["prod_1"].features == {"reports"}
 
 
+@pytest.mark.parametrize(
+    ("told", "days"),
+    [("0", 0), ("14", 14), ("365", 365), ("366", None), ("-1", None), ("", None), ("two", None),
+     ("1.5", None), ("٣", None)],
+)  # fmt: skip
+async def test_a_products_grace_is_read_from_its_metadata(database, script, stripe, told, days):
+    metadata = {"paidup_grace_days": told}
+    script.on("GET", PRODUCTS, listed({"id": "prod_1", "name": "Basic", "metadata": metadata}))
+    script.on("GET", "/v1/products/prod_1/features", listed())
+
+    await Mirror(database, stripe, interval=timedelta(minutes=5)).refresh()
+
+    async with database.read() as connection:
+        known = await catalog.load(connection)
+    assert known["prod_1"].grace_days == days
+
+
+async def test_more_than_ten_features_of_a_product_are_mirrored(database, at_emulator, sold):
+    keys = [f"feature_{number}" for number in range(25)]
+    products = at_emulator._client.v1.products
+    product = await products.create_async({"name": "Everything"})
+    for key in keys:
+        features = at_emulator._client.v1.entitlements.features
+        feature = await features.create_async({"name": key, "lookup_key": key})
+        await products.features.create_async(product.id, {"entitlement_feature": feature.id})
+
+    await Mirror(database, at_emulator, interval=timedelta(minutes=5)).refresh()
+
+    async with database.read() as connection:
+        known = await catalog.load(connection)
+    assert known[product.id].features == set(keys)
+
+
 async def test_only_who_holds_the_lease_works(database, script, working, touch):
     other = Lease(database, background.LEASE)
     script.on("GET", SUBSCRIPTIONS, listed())

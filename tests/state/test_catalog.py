@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import catalog, customers, head, subscriptions
 from subscription_state.catalog import Catalog, Product
 from subscription_state.database import Database
-from subscription_state.tables import change
+from subscription_state.tables import account, change, customer, subscription
 from tests.builders import DAY, NOW, a_catalog, a_product, a_subscription, an_item
 
 TEAM = a_product("prod_team", "reports", "export")
@@ -72,6 +72,40 @@ async def test_a_read_replaces_the_mirror(database: Database) -> None:
     await save(database, [fewer], ticket=2)
 
     assert await load(database) == {"prod_team": fewer}
+
+
+async def test_a_products_days_of_grace_come_and_go(database: Database) -> None:
+    for ticket, days in enumerate((0, 14, None), start=1):
+        product = a_product("prod_team", grace_days=days)
+
+        assert await save(database, [product], ticket=ticket) == {"prod_team"}
+
+        assert await load(database) == {"prod_team": product}
+
+
+async def test_accounts_by_the_thousand_are_told_of_an_edit_in_order(database: Database) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        rows = [{"customer_id": f"cus_{n}", "account_id": f"acct_{n:04}"} for n in range(1200)]
+        await connection.execute(customer.insert(), rows)
+        held = [
+            {
+                **subscriptions.to_row(a_subscription(subscription_id=f"sub_{row['customer_id']}")),
+                "customer_id": row["customer_id"],
+            }
+            for row in rows
+        ]
+        await connection.execute(subscription.insert(), held)
+
+    await database.write(work)
+    await save(database, [TEAM], ticket=1)
+    await save(database, [a_product("prod_team", "reports")], ticket=2)
+
+    told = await changed_accounts(database)
+    assert told == [f"acct_{n:04}" for n in range(1200)] * 2
+    async with database.read() as connection:
+        newest = (await connection.execute(select(func.max(change.c.revision)))).scalar_one()
+        known = (await connection.execute(select(func.max(account.c.revision)))).scalar_one()
+        assert newest == known == (await head.current(connection)).number
 
 
 async def test_a_product_without_features_is_known(database: Database) -> None:

@@ -14,6 +14,7 @@ from subscription_state.entitlements import (
     Reason,
     Subject,
     decide,
+    subjects_of,
 )
 from subscription_state.model import AccountState, FirstPayment, Status, Subscription
 from tests.builders import (
@@ -224,6 +225,70 @@ class TestTheUnion:
         one, two = (a_subscription(subscription_id=f"sub_{n}") for n in (1, 2))
 
         assert ask(an_account(one, two)) == ask(an_account(two, one))
+
+
+class TestGraceOfProducts:
+    """`prod_team` forgives by the policy, `prod_plus` for a day, `prod_other` not at all."""
+
+    CATALOG = a_catalog(
+        a_product("prod_team", "reports"),
+        a_product("prod_plus", "reports", "export", grace_days=1),
+        a_product("prod_other", "export", grace_days=0),
+    )
+    LATE = a_subscription(
+        status=Status.PAST_DUE,
+        unpaid_since=NOW,
+        items=(
+            an_item(quantity=1),
+            an_item(product_id="prod_plus", quantity=2),
+            an_item(product_id="prod_other", quantity=4),
+        ),
+    )
+
+    def ask(self, subject: Subject, now: datetime) -> Decision:
+        account = an_account(self.LATE)
+        return decide(account, subject, catalog=self.CATALOG, policy=DENY, now=now)
+
+    @pytest.mark.parametrize(
+        ("product_id", "days"), [("prod_team", 3), ("prod_plus", 1), ("prod_other", 0)]
+    )
+    def test_a_products_own_days_go_before_the_policys(self, product_id: str, days: int) -> None:
+        subject, end = Subject(product_id=product_id), NOW + days * DAY
+
+        assert self.ask(subject, end).reason is Reason.PAST_DUE
+        if days:
+            before = self.ask(subject, end - SECOND)
+            assert (before.reason, before.valid_until) == (Reason.GRACE_PERIOD, end)
+
+    def test_a_feature_is_given_as_long_as_one_product_forgives(self) -> None:
+        first, later = (self.ask(REPORTS, NOW + days * DAY) for days in (0, 1))
+
+        assert (first.reason, first.quantity, first.valid_until) == (
+            Reason.GRACE_PERIOD, 1 + 2, NOW + DAY,
+        )  # fmt: skip
+        assert (later.reason, later.quantity, later.valid_until) == (
+            Reason.GRACE_PERIOD, 1, NOW + 3 * DAY,
+        )  # fmt: skip
+
+    def test_one_product_that_forgives_nothing_takes_nothing_from_another(self) -> None:
+        assert self.ask(Subject(feature="export"), NOW).quantity == 2
+
+
+def test_whatever_an_account_may_have_is_listed_once() -> None:
+    account = an_account(
+        a_subscription(items=(an_item(), an_item(product_id="prod_unmirrored"))),
+        a_subscription(subscription_id="sub_2", items=(an_item(product_id="prod_plus"),)),
+        grants=(a_grant(feature="beta"), a_grant(grant_id="grant_2", feature="reports")),
+    )
+
+    assert subjects_of(account, CATALOG) == [
+        Subject(feature="beta"),
+        Subject(feature="export"),
+        Subject(feature="reports"),
+        Subject(product_id="prod_plus"),
+        Subject(product_id="prod_team"),
+        Subject(product_id="prod_unmirrored"),
+    ]
 
 
 class TestNothingEntitles:
