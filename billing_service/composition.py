@@ -16,7 +16,9 @@ from billing_service.event_log import EventLog
 from billing_service.event_retries import EventRetries
 from billing_service.event_sweep import EventSweep
 from billing_service.explanations import Explanations
+from billing_service.feed import Feed
 from billing_service.grants import Grants
+from billing_service.memory import Memory
 from billing_service.mirror import Mirror
 from billing_service.oldest_sweep import OldestSweep
 from billing_service.portal import Portal
@@ -47,10 +49,12 @@ class Parts:
     stripe: LiveStripe
     hints: Hints
     background: Background
+    feed: Feed
     servicer: BillingServicer
     admin_servicer: AdminServicer
 
     async def close(self) -> None:
+        await self.feed.close()
         await self.stripe.close()
         await self.hints.announcer.close()
         await self.database.close()
@@ -63,12 +67,18 @@ def compose(settings: ServiceSettings) -> Parts:
     hints = _hints(settings, database)
     verifier = Verifier(database, stripe, changed=hints.announcer.changed)
     event_log = EventLog(database, verifier, changed=hints.announcer.changed)
+    memory = Memory(most=settings.cache_accounts)
+    feed = Feed(database, memory, bound=timedelta(seconds=settings.cache_bound_seconds))
+    metrics.FEED_LAG.set_function(feed.lag)
     return Parts(
         database=database,
         stripe=stripe,
         hints=hints,
         background=_background(settings, database, stripe.in_background(), event_log, hints),
-        servicer=_servicer(settings, database, stripe, verifier),
+        feed=feed,
+        servicer=_servicer(
+            settings, database, stripe, verifier, Checks(feed, memory, settings.policy)
+        ),
         admin_servicer=_admin_servicer(settings, database, stripe, verifier, event_log),
     )
 
@@ -82,14 +92,18 @@ def _hints(settings: ServiceSettings, database: Database) -> Hints:
 
 
 def _servicer(
-    settings: ServiceSettings, database: Database, stripe: LiveStripe, verifier: Verifier
+    settings: ServiceSettings,
+    database: Database,
+    stripe: LiveStripe,
+    verifier: Verifier,
+    checks: Checks,
 ) -> BillingServicer:
     return BillingServicer(
         database=database,
         checkout=Checkout(database, stripe, verifier),
         session_statuses=SessionStatuses(database, stripe, verifier),
         portal=Portal(database, stripe, default_return_url=settings.portal_return_url),
-        checks=Checks(database, settings.policy),
+        checks=checks,
         origins=AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode),
         publishable_key=settings.stripe_publishable_key,
     )

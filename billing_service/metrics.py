@@ -65,6 +65,14 @@ SWEEP_UNSEEN = Counter(
 LAST_SWEEP = Gauge(
     "paidup_last_sweep_timestamp_seconds", "When the last run that succeeded began.", ["sweep"]
 )
+REMEMBERED = Gauge("paidup_cache_accounts", "Accounts whose state is in memory.")
+LOOKUPS = Counter(
+    "paidup_cache_lookups", "Checks, batches and lists, by where they were answered from.", ["from"]
+)
+FEED_LAG = Gauge(
+    "paidup_feed_lag_seconds",
+    "Since when the memory may lack a change; checks read it no more when that is too long.",
+)
 STARTED = Counter("grpc_server_started", "Calls started.", ["grpc_service", "grpc_method"])
 HANDLED = Counter(
     "grpc_server_handled", "Calls ended, by status.", ["grpc_service", "grpc_method", "grpc_code"]

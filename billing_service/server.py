@@ -70,11 +70,13 @@ async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Even
         _announce(settings.grpc_listen, port)
         following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
         working = asyncio.create_task(_work(parts, readiness))
-        await _first_of(stopping, following, working)
+        feeding = asyncio.create_task(parts.feed.run())
+        await _first_of(stopping, following, working, feeding)
         await _drain(settings, server, readiness, following)
         working.cancel()
-        await asyncio.gather(following, working, return_exceptions=True)
-    _raise_failure(following, working)
+        feeding.cancel()
+        await asyncio.gather(following, working, feeding, return_exceptions=True)
+    _raise_failure(following, working, feeding)
 
 
 async def _work(parts: Parts, readiness: Readiness) -> None:

@@ -6,20 +6,21 @@ import grpc
 
 from billing_service import page_tokens, subscription_lists, validation
 from billing_service.checkout import Checkout, Offer
-from billing_service.checks import LONGEST_WAIT, Checks
+from billing_service.checks import LONGEST_WAIT, Checks, Wanted
 from billing_service.order import order_from_proto
 from billing_service.portal import Flow, Portal, PortalVisit
 from billing_service.session_status import SessionState, SessionStatuses
 from billing_service.to_proto import (
     entitlement_to_proto,
     payment_status_to_proto,
+    revision_to_proto,
     session_status_to_proto,
     subscription_to_proto,
     time_to_proto,
 )
 from billing_service.urls import AllowedOrigins
 from paidup.v1 import billing_service_pb2 as pb
-from paidup.v1 import billing_service_pb2_grpc
+from paidup.v1 import billing_service_pb2_grpc, entitlement_pb2
 from subscription_state.database import Database
 from subscription_state.entitlements import Subject
 from subscription_state.from_stripe import moment
@@ -105,15 +106,45 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         self, request: pb.CheckEntitlementRequest, context: Context
     ) -> pb.CheckEntitlementResponse:
         validation.check_request(request)
-        if request.consistency.WhichOneof("requirement") == "at_least_revision":
-            seconds = validation.longest_wait(context.time_remaining(), LONGEST_WAIT)
-            token = request.consistency.at_least_revision
-            await self._checks.wait_for(token, seconds=seconds)
         subject = Subject(feature=request.feature, product_id=request.product_id)
-        answer = await self._checks.check(request.account_id, subject)
+        answer = await self._checks.check(
+            [(request.account_id, subject)], _wanted(request.consistency, context)
+        )
         return pb.CheckEntitlementResponse(
-            entitlement=entitlement_to_proto(request.account_id, subject, answer.decision),
-            revision=str(answer.revision),
+            entitlement=entitlement_to_proto(request.account_id, subject, answer.decisions[0]),
+            revision=revision_to_proto(answer.revision),
+        )
+
+    async def BatchCheckEntitlements(
+        self, request: pb.BatchCheckEntitlementsRequest, context: Context
+    ) -> pb.BatchCheckEntitlementsResponse:
+        validation.batch_check_request(request)
+        pairs = [
+            (each.account_id, Subject(feature=each.feature, product_id=each.product_id))
+            for each in request.checks
+        ]
+        answer = await self._checks.check(pairs, _wanted(request.consistency, context))
+        return pb.BatchCheckEntitlementsResponse(
+            entitlements=[
+                entitlement_to_proto(*pair, decision)
+                for pair, decision in zip(pairs, answer.decisions, strict=True)
+            ],
+            revision=revision_to_proto(answer.revision),
+        )
+
+    async def ListEntitlements(
+        self, request: pb.ListEntitlementsRequest, context: Context
+    ) -> pb.ListEntitlementsResponse:
+        validation.list_entitlements_request(request)
+        listing = await self._checks.list_entitled(
+            request.account_id, _wanted(request.consistency, context)
+        )
+        return pb.ListEntitlementsResponse(
+            entitlements=[
+                entitlement_to_proto(request.account_id, subject, decision)
+                for subject, decision in listing.entitled
+            ],
+            revision=revision_to_proto(listing.revision),
         )
 
     async def ListSubscriptions(
@@ -131,9 +162,16 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             next_page_token=page.next_page_token,
         )
 
-    BatchCheckEntitlements = not_offered
-    ListEntitlements = not_offered
     WatchEntitlements = not_offered
+
+
+def _wanted(consistency: entitlement_pb2.Consistency, context: Context) -> Wanted:
+    required = consistency.WhichOneof("requirement")
+    return Wanted(
+        at_least=consistency.at_least_revision if required == "at_least_revision" else None,
+        seconds=validation.longest_wait(context.time_remaining(), LONGEST_WAIT),
+        fully_consistent=consistency.fully_consistent,
+    )
 
 
 def _session_state_to_proto(state: SessionState) -> pb.GetSessionStatusResponse:
@@ -142,7 +180,7 @@ def _session_state_to_proto(state: SessionState) -> pb.GetSessionStatusResponse:
     response = pb.GetSessionStatusResponse(
         status=session_status_to_proto(state.status),
         payment_status=payment_status_to_proto(state.payment_status),
-        revision=str(state.revision),
+        revision=revision_to_proto(state.revision),
     )
     if ended:
         response.customer_email = (session.get("customer_details") or {}).get("email") or ""

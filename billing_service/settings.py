@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from billing_service.budget import CALLS_PER_SECOND
 from billing_service.urls import AllowedOrigins
-from subscription_state.entitlements import Policy
+from subscription_state.entitlements import MOST_GRACE_DAYS, Policy
 from subscription_state.settings import Listen, StateSettings, is_loopback
 
 _KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
@@ -103,11 +103,24 @@ class ServiceSettings(StateSettings):
     grace_days: int = Field(
         default=3,
         ge=0,
-        le=365,
-        description="How many days a late payment is forgiven, from the unpaid invoice's creation.",
+        le=MOST_GRACE_DAYS,
+        description="How many days a late payment is forgiven, from the unpaid invoice's creation. "
+        "A product's own number goes before it: `paidup_grace_days` in its metadata at Stripe.",
     )
     pending_payment: Literal["deny", "allow"] = Field(
         default="deny", description="Whether a first bank debit that is on its way entitles."
+    )
+    cache_accounts: int = Field(
+        default=50_000,
+        ge=1,
+        description="How many accounts each process remembers: those that were asked about last.",
+    )
+    cache_bound_seconds: float = Field(
+        default=5,
+        gt=0,
+        le=60,
+        description="How old what is remembered may be at most. Where the database cannot be "
+        "followed for so long, checks are not answered from memory.",
     )
     catalog_interval_seconds: float = Field(
         default=300,

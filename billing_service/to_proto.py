@@ -1,6 +1,7 @@
 """The model in the contract's words."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -9,6 +10,7 @@ from paidup.v1 import billing_service_pb2 as pb
 from subscription_state.entitlements import Decision, Subject
 from subscription_state.events import StoredEvent
 from subscription_state.model import Grant, Item, Status, StoredSubscription
+from subscription_state.revision import Revision
 
 _SESSION_STATUSES = {
     "open": pb.SESSION_STATUS_OPEN,
@@ -29,6 +31,12 @@ def time_to_proto(moment: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
+
+
+@lru_cache(maxsize=16)
+def revision_to_proto(revision: Revision) -> str:
+    """Give a revision as callers see it; many answers in a row have the same."""
+    return str(revision)
 
 
 def entitlement_to_proto(

@@ -14,6 +14,7 @@ from paidup.v1 import billing_service_pb2 as pb
 MAX_ACCOUNT_ID = 200
 MAX_ID = 255
 MAX_LINE_ITEMS = 40
+MAX_CHECKS = 1000
 MAX_QUANTITY = 999_999
 MAX_TRIAL_DAYS = 730
 MAX_EMAIL = 512
@@ -171,19 +172,52 @@ def check_request(request: pb.CheckEntitlementRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
     _subject(request, found)
-    if request.HasField("consistency") and not request.consistency.WhichOneof("requirement"):
-        found.add("consistency.requirement", "Is required.")
+    _consistency(request, found)
+    found.raise_any()
+
+
+def batch_check_request(request: pb.BatchCheckEntitlementsRequest) -> None:
+    found = Violations()
+    checks = request.checks
+    found.check("checks", bool(checks), "At least one is required.")
+    found.check("checks", len(checks) <= MAX_CHECKS, f"Are more than {MAX_CHECKS}.")
+    for index, check in enumerate(checks[:MAX_CHECKS]):
+        field = f"checks[{index}]."
+        account_id(check.account_id, found, f"{field}account_id")
+        _subject(check, found, field)
+    _consistency(request, found)
+    found.raise_any()
+
+
+def list_entitlements_request(request: pb.ListEntitlementsRequest) -> None:
+    found = Violations()
+    account_id(request.account_id, found)
+    _consistency(request, found)
     found.raise_any()
 
 
 def _subject(
-    request: pb.CheckEntitlementRequest | admin.ExplainEntitlementRequest, found: Violations
+    check: pb.CheckEntitlementRequest
+    | pb.BatchCheckEntitlementsRequest.Check
+    | admin.ExplainEntitlementRequest,
+    found: Violations,
+    within: str = "",
 ) -> None:
-    subject = request.WhichOneof("subject")
+    subject = check.WhichOneof("subject")
     if subject is None:
-        found.add("subject", "A feature or a product is required.")
-    else:
-        found.text(subject, getattr(request, subject), longest=MAX_ID, required=True)
+        found.add(f"{within}subject", "A feature or a product is required.")
+        return
+    found.text(f"{within}{subject}", getattr(check, subject), longest=MAX_ID, required=True)
+
+
+def _consistency(
+    request: pb.CheckEntitlementRequest
+    | pb.BatchCheckEntitlementsRequest
+    | pb.ListEntitlementsRequest,
+    found: Violations,
+) -> None:
+    if request.HasField("consistency") and not request.consistency.WhichOneof("requirement"):
+        found.add("consistency.requirement", "Is required.")
 
 
 def explain_request(request: admin.ExplainEntitlementRequest) -> None:

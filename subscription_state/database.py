@@ -148,13 +148,17 @@ class Database:
         """
         if self.dialect != "sqlite":
             return True
-        with _driver_errors():
-            async with self._turn(), self._engine.connect() as connection:
-                # Past SQLAlchemy, which begins a transaction, and a checkpoint must be in none.
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
-                    busy, *_ = await cursor.fetchone()
+        checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
+        async with self.driver() as driver, self._turn(), driver.execute(checkpoint) as cursor:
+            busy, *_ = await cursor.fetchone()
         return not busy
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Any]:
+        """Lend a connection past SQLAlchemy, which begins a transaction: in here there is none."""
+        with _driver_errors():
+            async with self._engine.connect() as connection:
+                yield (await connection.get_raw_connection()).driver_connection
 
     async def ping(self) -> None:
         """Return when the database answers."""

@@ -1,5 +1,6 @@
 """Features given by hand, as rows. A grant is never deleted: it tells who gave what, and why."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,20 @@ from subscription_state.upsert import insert_or_ignore
 
 async def of_account(connection: AsyncConnection, account_id: str) -> tuple[Grant, ...]:
     """List an account's grants, ended ones too, newest first."""
-    found = await connection.execute(select(grant).where(grant.c.account_id == account_id))
+    return (await of_accounts(connection, [account_id])).get(account_id, ())
+
+
+async def of_accounts(
+    connection: AsyncConnection, account_ids: Collection[str]
+) -> dict[str, tuple[Grant, ...]]:
+    """List the grants of accounts, each account's as `of_account` does; none has no entry."""
+    found = await connection.execute(select(grant).where(grant.c.account_id.in_(account_ids)))
     grants = [_from_row(row) for row in found]
+    listed: dict[str, tuple[Grant, ...]] = {}
     # Databases sort letters each in its own way.
-    return tuple(sorted(grants, key=lambda each: (each.create_time, each.grant_id), reverse=True))
+    for each in sorted(grants, key=lambda each: (each.create_time, each.grant_id), reverse=True):
+        listed[each.account_id] = (*listed.get(each.account_id, ()), each)
+    return listed
 
 
 async def get(connection: AsyncConnection, grant_id: str) -> Grant | None:

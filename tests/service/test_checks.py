@@ -31,6 +31,49 @@ async def test_a_subject_that_nobody_knows_is_named_so(client):
     assert reason_of(feature.entitlement) == reason_of(product.entitlement) == "UNKNOWN_SUBJECT"
 
 
+async def test_a_batch_is_answered_in_its_order_as_of_one_revision(shop, channel, account):
+    await shop.subscribe("basic_monthly")
+    stub = billing_service_pb2_grpc.BillingServiceStub(channel)
+    a_check = pb.BatchCheckEntitlementsRequest.Check
+    checks = [
+        a_check(account_id=account, feature="api_access"),
+        a_check(account_id="never-heard-of", feature="api_access"),
+        a_check(account_id=account, feature="reports"),
+        a_check(account_id=account, product_id="prod_basic"),
+    ]
+
+    answer = await stub.BatchCheckEntitlements(
+        pb.BatchCheckEntitlementsRequest(checks=checks), timeout=5
+    )
+    alone = await stub.CheckEntitlement(
+        pb.CheckEntitlementRequest(account_id=account, feature="api_access"), timeout=5
+    )
+
+    assert [reason_of(each) for each in answer.entitlements] == [
+        "ACTIVE", "NO_SUBSCRIPTION", "NOT_IN_PLAN", "ACTIVE",
+    ]  # fmt: skip
+    assert [each.account_id for each in answer.entitlements] == [each.account_id for each in checks]
+    assert answer.entitlements[0] == alone.entitlement
+    assert Revision.parse(answer.revision).number <= Revision.parse(alone.revision).number
+
+
+async def test_what_an_account_may_use_is_listed(shop, channel, account):
+    stub = billing_service_pb2_grpc.BillingServiceStub(channel)
+    request = pb.ListEntitlementsRequest(account_id=account)
+    before = await stub.ListEntitlements(request, timeout=5)
+    await shop.subscribe("premium_monthly")
+    request.consistency.fully_consistent = True
+
+    after = await stub.ListEntitlements(request, timeout=5)
+
+    assert before.entitlements == []
+    assert before.revision
+    assert {each.feature or each.product_id for each in after.entitlements} == {
+        "api_access", "reports", "priority_support", "prod_premium",
+    }  # fmt: skip
+    assert all(each.entitled for each in after.entitlements)
+
+
 async def test_a_plan_gives_its_features_and_its_product_and_no_others(shop, client, account):
     subscription_id = await shop.subscribe("basic_monthly")
 
@@ -124,8 +167,6 @@ async def test_what_is_not_offered_yet_says_so(channel):
     billing = billing_service_pb2_grpc.BillingServiceStub(channel)
 
     calls = [
-        billing.BatchCheckEntitlements(pb.BatchCheckEntitlementsRequest(), timeout=5),
-        billing.ListEntitlements(pb.ListEntitlementsRequest(), timeout=5),
         billing.WatchEntitlements(pb.WatchEntitlementsRequest(), timeout=5),
     ]
 

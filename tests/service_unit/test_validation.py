@@ -232,6 +232,51 @@ def test_the_rules_of_check_entitlement(given, fields):
         assert validation.check_request(request) is None
 
 
+def _checks(count: int = 1, **fields) -> list[pb.BatchCheckEntitlementsRequest.Check]:
+    values = {"account_id": "a", "feature": "f"} | fields
+    return [pb.BatchCheckEntitlementsRequest.Check(**values) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({"checks": _checks(1)}, []),
+        ({"checks": _checks(1000)}, []),
+        ({"checks": []}, ["checks"]),
+        ({"checks": _checks(1001)}, ["checks"]),
+        ({"checks": _checks() + _checks(account_id="")}, ["checks[1].account_id"]),
+        ({"checks": [*_checks(), pb.BatchCheckEntitlementsRequest.Check(account_id="a")]},
+         ["checks[1].subject"]),
+        ({"checks": _checks(feature="f" * 256)}, ["checks[0].feature"]),
+        ({"checks": _checks(), "consistency": {}}, ["consistency.requirement"]),
+    ],
+)  # fmt: skip
+def test_the_rules_of_batch_check(given, fields):
+    request = pb.BatchCheckEntitlementsRequest(**given)
+
+    if fields:
+        assert _fields_refused(validation.batch_check_request, request) == fields
+    else:
+        assert validation.batch_check_request(request) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({}, []),
+        ({"account_id": ""}, ["account_id"]),
+        ({"consistency": {}}, ["consistency.requirement"]),
+    ],
+)
+def test_the_rules_of_list_entitlements(given, fields):
+    request = pb.ListEntitlementsRequest(**{"account_id": "a"} | given)
+
+    if fields:
+        assert _fields_refused(validation.list_entitlements_request, request) == fields
+    else:
+        assert validation.list_entitlements_request(request) is None
+
+
 @pytest.mark.parametrize(
     ("given", "fields"),
     [
