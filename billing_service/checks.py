@@ -82,12 +82,13 @@ class Checks:
     async def list_entitled(self, account_id: str, wanted: Wanted = ANY) -> Listing:
         """Decide on everything that the account may be entitled to, and give what it is."""
         view = await self._view({account_id}, wanted)
+        return Listing(entitled=self.entitled(view, account_id), revision=view.revision)
+
+    def entitled(self, view: View, account_id: str) -> Sequence[tuple[Subject, Decision]]:
         now = self._now()
         subjects = subjects_of(view.accounts[account_id].state, view.catalog)
         decided = [(each, self._decide(view, account_id, each, now)) for each in subjects]
-        return Listing(
-            entitled=[each for each in decided if each[1].entitled], revision=view.revision
-        )
+        return [each for each in decided if each[1].entitled]
 
     def _decide(self, view: View, account_id: str, subject: Subject, now: datetime) -> Decision:
         return view.accounts[account_id].decide(

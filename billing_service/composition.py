@@ -29,6 +29,7 @@ from billing_service.settings import ServiceSettings, split
 from billing_service.stripe_api import LiveStripe
 from billing_service.urls import AllowedOrigins
 from billing_service.verifier import Verifier
+from billing_service.watchers import Watchers
 from subscription_state.database import Database
 from subscription_state.wakeups import Announcer, Listener
 
@@ -50,6 +51,7 @@ class Parts:
     hints: Hints
     background: Background
     feed: Feed
+    watchers: Watchers
     servicer: BillingServicer
     admin_servicer: AdminServicer
 
@@ -70,15 +72,16 @@ def compose(settings: ServiceSettings) -> Parts:
     memory = Memory(most=settings.cache_accounts)
     feed = Feed(database, memory, bound=timedelta(seconds=settings.cache_bound_seconds))
     metrics.FEED_LAG.set_function(feed.lag)
+    checks = Checks(feed, memory, settings.policy)
+    watchers = Watchers(database, feed, memory, checks, settings.policy)
     return Parts(
         database=database,
         stripe=stripe,
         hints=hints,
         background=_background(settings, database, stripe.in_background(), event_log, hints),
         feed=feed,
-        servicer=_servicer(
-            settings, database, stripe, verifier, Checks(feed, memory, settings.policy)
-        ),
+        watchers=watchers,
+        servicer=_servicer(settings, database, stripe, verifier, checks=checks, watchers=watchers),
         admin_servicer=_admin_servicer(settings, database, stripe, verifier, event_log),
     )
 
@@ -96,7 +99,9 @@ def _servicer(
     database: Database,
     stripe: LiveStripe,
     verifier: Verifier,
+    *,
     checks: Checks,
+    watchers: Watchers,
 ) -> BillingServicer:
     return BillingServicer(
         database=database,
@@ -104,6 +109,7 @@ def _servicer(
         session_statuses=SessionStatuses(database, stripe, verifier),
         portal=Portal(database, stripe, default_return_url=settings.portal_return_url),
         checks=checks,
+        watchers=watchers,
         origins=AllowedOrigins(split(settings.allowed_origins), livemode=settings.livemode),
         publishable_key=settings.stripe_publishable_key,
     )

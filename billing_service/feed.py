@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 INTERVAL = 0.05
 #: How long is waited after a look that failed, in seconds.
 PAUSE = 0.5
+#: For so many seconds no change is dropped: they are kept for a day.
+RECENTLY = 3600
 #: Of accounts in one read; those of one caller always stay together.
 MOST = 2000
 
@@ -108,7 +110,9 @@ class Feed:
         began = self._clock()
         try:
             async with asyncio.timeout(self._bound), self._database.read() as connection:
-                news = await changes.since(connection, self._memory.position)
+                recently = self.lag() < RECENTLY
+                known = self._memory.position
+                news = await changes.since(connection, known, recently=recently)
                 states = await accounts.load(connection, account_ids)
         except TimeoutError as error:
             raise StateUnavailable("The database did not answer in time.") from error

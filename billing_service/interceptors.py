@@ -21,10 +21,12 @@ Context = grpc.aio.ServicerContext
 Behavior = Callable[[Any, Context], Awaitable[Any]]
 
 #: Calls of a method at a time, above which it takes no more.
-MOST_CALLS = {"CheckEntitlement": 2000}
+MOST_CALLS = {"CheckEntitlement": 2000, "ListEntitlements": 2000, "WatchEntitlements": 1000}
 MOST_CALLS_OF_OTHERS = 200
 #: Checks come by the thousand a second; changes and faults are what a log is read for.
-QUIET_METHODS = frozenset({"CheckEntitlement"})
+QUIET_METHODS = frozenset({"CheckEntitlement", "BatchCheckEntitlements", "ListEntitlements"})
+#: Streams whose messages come encoded, once for all who watch.
+ENCODED = frozenset({"WatchEntitlements"})
 
 STATUS_DETAILS = "grpc-status-details-bin"
 
@@ -45,7 +47,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if path in self._wrapped:
             return self._wrapped[path]
         handler = await continuation(handler_call_details)
-        if handler is None or not path.startswith("/paidup.") or handler.response_streaming:
+        if handler is None or not path.startswith("/paidup."):
             return handler
         self._wrapped[path] = self._wrap(path, handler)
         return self._wrapped[path]
@@ -55,13 +57,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call = _Call(
             service=service,
             method=method,
-            behavior=handler.unary_unary,
+            behavior=handler.unary_stream or handler.unary_unary,
             most=self._most_calls.get(method, MOST_CALLS_OF_OTHERS),
         )
-        return grpc.unary_unary_rpc_method_handler(
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(
             call.handle,
             request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
+            response_serializer=None if method in ENCODED else handler.response_serializer,
         )
 
 

@@ -73,6 +73,11 @@ FEED_LAG = Gauge(
     "paidup_feed_lag_seconds",
     "Since when the memory may lack a change; checks read it no more when that is too long.",
 )
+WATCHERS = Gauge("paidup_watch_streams", "Streams of WatchEntitlements that are open.")
+WATCH_RESETS = Counter("paidup_watch_resets", "Streams that were told that changes were missed.")
+WATCH_GOODBYES = Counter(
+    "paidup_watch_goodbyes", "Streams that the server ended, by cause.", ["cause"]
+)
 STARTED = Counter("grpc_server_started", "Calls started.", ["grpc_service", "grpc_method"])
 HANDLED = Counter(
     "grpc_server_handled", "Calls ended, by status.", ["grpc_service", "grpc_method", "grpc_code"]

@@ -16,6 +16,7 @@ from billing_service.interceptors import CallInterceptor
 from billing_service.operations_http import operations_app
 from billing_service.readiness import Readiness
 from billing_service.settings import ServiceSettings
+from billing_service.watchers import Watchers
 from paidup.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -39,7 +40,8 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     # Clients look for new replicas only when a connection ends.
     ("grpc.max_connection_age_ms", 300_000),
-    ("grpc.max_connection_age_grace_ms", 30_000),
+    # Longer than the life of a stream, so that each is ended by a goodbye.
+    ("grpc.max_connection_age_grace_ms", 300_000),
 ]
 
 
@@ -71,12 +73,15 @@ async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Even
         following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
         working = asyncio.create_task(_work(parts, readiness))
         feeding = asyncio.create_task(parts.feed.run())
-        await _first_of(stopping, following, working, feeding)
-        await _drain(settings, server, readiness, following)
-        working.cancel()
-        feeding.cancel()
-        await asyncio.gather(following, working, feeding, return_exceptions=True)
-    _raise_failure(following, working, feeding)
+        watching = asyncio.create_task(parts.watchers.run())
+        tasks = (following, working, feeding, watching)
+        await _first_of(stopping, *tasks)
+        following.cancel()
+        await _drain(settings, server, readiness, parts.watchers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    _raise_failure(*tasks)
 
 
 async def _work(parts: Parts, readiness: Readiness) -> None:
@@ -151,12 +156,12 @@ async def _drain(
     settings: ServiceSettings,
     server: grpc.aio.Server,
     readiness: Readiness,
-    following: "asyncio.Task[None]",
+    watchers: Watchers,
 ) -> None:
-    """Leave in order: say so, let the word spread, finish calls in flight."""
-    following.cancel()
+    """Leave in order: say so, let the word spread, end streams, finish calls in flight."""
     await readiness.drain()
     await asyncio.sleep(settings.drain_seconds)
+    watchers.drain()
     await server.stop(GRACE)
     log.info("stopped")
 

@@ -1,12 +1,11 @@
 """The contract's `BillingService`: each method translates in, asks, and translates out."""
 
-from typing import Any
-
 import grpc
 
 from billing_service import page_tokens, subscription_lists, validation
 from billing_service.checkout import Checkout, Offer
 from billing_service.checks import LONGEST_WAIT, Checks, Wanted
+from billing_service.errors import InvalidToken
 from billing_service.order import order_from_proto
 from billing_service.portal import Flow, Portal, PortalVisit
 from billing_service.session_status import SessionState, SessionStatuses
@@ -19,11 +18,14 @@ from billing_service.to_proto import (
     time_to_proto,
 )
 from billing_service.urls import AllowedOrigins
+from billing_service.watchers import Watchers
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1 import billing_service_pb2_grpc, entitlement_pb2
 from subscription_state.database import Database
 from subscription_state.entitlements import Subject
+from subscription_state.errors import InvalidRevision
 from subscription_state.from_stripe import moment
+from subscription_state.revision import Revision
 
 Context = grpc.aio.ServicerContext
 
@@ -33,11 +35,6 @@ _FLOWS = {
     pb.PORTAL_FLOW_SUBSCRIPTION_CANCEL: Flow.SUBSCRIPTION_CANCEL,
     pb.PORTAL_FLOW_SUBSCRIPTION_UPDATE: Flow.SUBSCRIPTION_UPDATE,
 }
-
-
-async def not_offered(_self: Any, _request: Any, context: Context) -> None:
-    """Answer a method of the contract that is not there yet."""
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This server does not offer it yet.")
 
 
 class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
@@ -51,6 +48,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         session_statuses: SessionStatuses,
         portal: Portal,
         checks: Checks,
+        watchers: Watchers,
         origins: AllowedOrigins,
         publishable_key: str,
     ) -> None:
@@ -59,6 +57,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         self._session_statuses = session_statuses
         self._portal = portal
         self._checks = checks
+        self._watchers = watchers
         self._origins = origins
         self._publishable_key = publishable_key
 
@@ -162,7 +161,22 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             next_page_token=page.next_page_token,
         )
 
-    WatchEntitlements = not_offered
+    async def WatchEntitlements(
+        self, request: pb.WatchEntitlementsRequest, context: Context
+    ) -> None:
+        validation.watch_request(request)
+        resume = _revision(request.resume_revision) if request.resume_revision else None
+        # What is written is encoded already: see `interceptors.ENCODED`.
+        await self._watchers.stream(
+            context.write, account_ids=frozenset(request.account_ids), resume=resume
+        )
+
+
+def _revision(token: str) -> Revision:
+    try:
+        return Revision.parse(token)
+    except InvalidRevision as error:
+        raise InvalidToken("resume_revision") from error
 
 
 def _wanted(consistency: entitlement_pb2.Consistency, context: Context) -> Wanted:

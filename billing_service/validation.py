@@ -15,6 +15,7 @@ MAX_ACCOUNT_ID = 200
 MAX_ID = 255
 MAX_LINE_ITEMS = 40
 MAX_CHECKS = 1000
+MAX_WATCHED = 10_000
 MAX_QUANTITY = 999_999
 MAX_TRIAL_DAYS = 730
 MAX_EMAIL = 512
@@ -193,6 +194,15 @@ def list_entitlements_request(request: pb.ListEntitlementsRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
     _consistency(request, found)
+    found.raise_any()
+
+
+def watch_request(request: pb.WatchEntitlementsRequest) -> None:
+    found = Violations()
+    ids = request.account_ids
+    found.check("account_ids", len(ids) <= MAX_WATCHED, f"Are more than {MAX_WATCHED}.")
+    for index, each in enumerate(ids[:MAX_WATCHED]):
+        account_id(each, found, f"account_ids[{index}]")
     found.raise_any()
 
 

@@ -26,7 +26,7 @@ class Position:
     revision: Revision
     #: Under which the catalogue was saved; 0 before the first time.
     catalog_ticket: int
-    #: The oldest revision that the feed still had; None while it was empty.
+    #: The oldest revision that the feed still has; None while it is empty.
     oldest: int | None
 
 
@@ -54,10 +54,17 @@ async def position(connection: AsyncConnection) -> Position:
     )
 
 
-async def since(connection: AsyncConnection, known: Position | None) -> News:
-    """Tell what was committed after `known`, all as of one revision; None knows nothing."""
+async def since(
+    connection: AsyncConnection, known: Position | None, *, recently: bool = False
+) -> News:
+    """Tell what was committed after `known`, all as of one revision; None knows nothing.
+
+    Of what was known `recently`, nothing that came after it can have been dropped. It
+    tells the first change ever from one before which others were.
+    """
     now = await position(connection)
-    missed = known is None or is_gap(now, known.revision, fed=known.oldest is not None)
+    was_empty = known is not None and known.oldest is None and recently
+    missed = known is None or is_gap(now, known.revision, was_empty=was_empty)
     accounts: tuple[str, ...] = ()
     if known is not None and not missed and now.revision > known.revision:
         accounts = await after(connection, known.revision.number, limit=MOST + 1)
@@ -71,16 +78,15 @@ async def since(connection: AsyncConnection, known: Position | None) -> News:
     )
 
 
-def is_gap(now: Position, revision: Revision, *, fed: bool = True) -> bool:
+def is_gap(now: Position, revision: Revision, *, was_empty: bool = False) -> bool:
     """Tell whether the feed may lack changes after a revision, or never had it.
 
-    The newest change is kept for ever, so a feed that still has an older one than
-    the revision has all that came after it. One that was not `fed` then, that is, was
-    empty, lost nothing since.
+    The newest change is kept for ever, so a feed that still has one up to the revision
+    has all that came after it. One that begins later may have lost some.
     """
     if now.revision.epoch != revision.epoch or now.revision.number < revision.number:
         return True
-    return fed and now.oldest is not None and now.oldest > revision.number
+    return not was_empty and now.oldest is not None and now.oldest > revision.number
 
 
 async def after(connection: AsyncConnection, number: int, *, limit: int) -> tuple[str, ...]:

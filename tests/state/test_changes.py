@@ -42,6 +42,7 @@ async def test_who_knows_nothing_may_have_missed_all(database: Database) -> None
 
 
 async def test_what_changed_is_told_once_each_in_order(database: Database) -> None:
+    await change(database, "acct_0")
     before = (await since(database)).position
     last = await change(database, "acct_1", "acct_2", "acct_1")
 
@@ -76,13 +77,14 @@ async def test_who_was_away_until_changes_were_dropped_missed_some(database: Dat
     assert (await since(database, (await since(database)).position)).missed is False
 
 
-async def test_the_first_change_ever_was_not_missed(database: Database) -> None:
+async def test_the_first_change_ever_is_told_to_who_looked_recently(database: Database) -> None:
     before = (await since(database)).position
     await change(database, "acct_1")
 
-    news = await since(database, before)
-
-    assert (news.missed, news.accounts) == (False, ("acct_1",))
+    async with database.read() as connection:
+        recently = await changes.since(connection, before, recently=True)
+    assert (recently.missed, recently.accounts) == (False, ("acct_1",))
+    assert (await since(database, before)).missed
 
 
 async def test_another_history_is_another(database: Database) -> None:
@@ -96,6 +98,7 @@ async def test_who_is_too_far_behind_begins_anew(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "MOST", 2)
+    await change(database, "acct_0")
     before = (await since(database)).position
     await change(database, "acct_1", "acct_2")
     assert (await since(database, before)).accounts == ("acct_1", "acct_2")
