@@ -163,14 +163,28 @@ async def test_a_page_token_of_another_account_is_refused(shop, client, account)
     assert refused.value.reason == reasons.ERROR_REASON_INVALID_TOKEN
 
 
-async def test_what_is_not_offered_yet_says_so(channel):
-    billing = billing_service_pb2_grpc.BillingServiceStub(channel)
+async def test_a_purchase_and_its_end_reach_who_watches(shop, channel, account):
+    stub = billing_service_pb2_grpc.BillingServiceStub(channel)
+    call = stub.WatchEntitlements(pb.WatchEntitlementsRequest(account_ids=[account]), timeout=30)
+    begun = await call.read()
+    await shop.subscribe("basic_monthly")
+    bought = await _told(call, {"api_access", "prod_basic"})
+    await shop.portal("cancel", immediately=True)
+    ended = await _told(call, set())
+    call.cancel()
 
-    calls = [
-        billing.WatchEntitlements(pb.WatchEntitlementsRequest(), timeout=5),
-    ]
+    assert list(begun.account.entitlements) == []
+    assert all(each.entitled for each in bought.account.entitlements)
+    assert Revision.parse(ended.revision) > Revision.parse(bought.revision)
 
-    assert {await call.code() for call in calls} == {StatusCode.UNIMPLEMENTED}
+
+async def _told(call, subjects: set[str]) -> pb.WatchEntitlementsResponse:
+    """Read until the account may use exactly these."""
+    while True:
+        message = await call.read()
+        said = {each.feature or each.product_id for each in message.account.entitlements}
+        if message.WhichOneof("kind") == "account" and said == subjects:
+            return message
 
 
 async def test_health_says_that_it_serves(channel):

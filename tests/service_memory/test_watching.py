@@ -46,36 +46,38 @@ class Watched(World):
 
     async def begin_anew(self) -> None:
         await super().begin_anew()
-        self.hub = Watchers(
-            self.database, self.feed, self.checks._memory, self.checks, POLICY, now=self.clock.now
-        )
-        self.clients = [Watcher(self.hub, NAMED), Watcher(self.hub, frozenset())]
-        self.running = asyncio.create_task(self.hub.run())
+        parts = self.database, self.feed, self.checks._memory, self.checks, POLICY
+        self.hubs = [Watchers(*parts, now=self.clock.now) for _ in range(2)]
+        self.clients = [Watcher(self.hubs[0], each) for each in (NAMED, frozenset())]
+        self.running = [asyncio.create_task(each.run()) for each in self.hubs]
 
     async def end(self) -> None:
         for client in self.clients:
             await client.disconnect(losing=0)
-        self.running.cancel()
-        await asyncio.gather(self.running, return_exceptions=True)
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
         await self.feed.close()
 
     async def settle(self) -> None:
         """Wait until everything that has happened has been sent to all who read."""
         await self.feed.read()
-        self.hub._look_at = self.clock.now()
-        self.hub._woken.set()
+        for hub in self.hubs:
+            hub._look_at = self.clock.now()
+            hub._woken.set()
         async with asyncio.timeout(LONGEST):
-            while not self._is_quiet():
+            while not all(self._is_quiet(hub) for hub in self.hubs):
                 await asyncio.sleep(0.001)
 
-    def _is_quiet(self) -> bool:
-        due = self.hub._ends.next()
-        idle = not (self.hub._pending or self.hub._handing_out)
-        looked = not self.hub._streams or self.hub._look_at > self.clock.now()
-        there = len(self.hub._streams) == sum(each.task is not None for each in self.clients)
-        sent = there and all(each._complete and not each._waiting for each in self.hub._streams)
-        taken = not any(client.taking for client in self.clients)
-        return idle and looked and sent and taken and (due is None or due > self.clock.now())
+    def _is_quiet(self, hub: Watchers) -> bool:
+        due = hub._ends.next()
+        ended = due is None or due > self.clock.now()
+        idle = not (hub._pending or hub._handing_out)
+        looked = not hub._streams or hub._look_at > self.clock.now()
+        here = [each for each in self.clients if each.task is not None and each.watchers is hub]
+        there = len(hub._streams) == len(here) and not any(each.taking for each in here)
+        sent = all(each._complete and not each._waiting for each in hub._streams)
+        return ended and idle and looked and there and sent
 
     async def told(self) -> Held:
         """Give what every account may use now, read past all that is remembered."""
@@ -104,14 +106,16 @@ def a_world(url: str) -> Iterator[Watched]:
 
 @dataclass(frozen=True)
 class Connect(Step):
-    """A watcher comes, for the first time or from where it was."""
+    """A watcher comes, for the first time or from where it was, to one of two replicas."""
 
     client: int
+    hub: int = 0
 
     async def happen(self, world: Watched) -> None:
         client = world.clients[self.client]
         if client.task is not None:
             return
+        client.watchers = world.hubs[self.hub]
         anew = not client.revision()
         client.connect()
         if anew and not client.account_ids:
@@ -220,7 +224,7 @@ class Chance:
             (EditCatalog((draw.choice(["reports", "chat"]),)), 2),
             (Pass(draw.choice([0.5, 1, 2, 4, 4, 100_000])), 3),
             (Hear(draw.choice([0, 1, 3, 10])), 4),
-            (Connect(client), 5),
+            (Connect(client, draw.randint(0, 1)), 5),
             (Disconnect(client, draw.choice([0, 0, 1, 2])), 4),
             (ReadSlowly(client, draw.random() < 0.5), 4),
             (Settle(), 2),

@@ -153,8 +153,9 @@ class BillingServiceServicer:
     def WatchEntitlements(self, request, context):
         """Streams the entitlements of accounts as they change.
 
-        Sends a heartbeat at least every five seconds. A stream resumed from a
-        revision misses nothing after it.
+        Sends a heartbeat at least every five seconds while it knows that nothing
+        is missing; silence for longer means that it does not. A stream resumed
+        from a revision misses nothing after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
