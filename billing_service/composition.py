@@ -70,7 +70,12 @@ def compose(settings: ServiceSettings) -> Parts:
     verifier = Verifier(database, stripe, changed=hints.announcer.changed)
     event_log = EventLog(database, verifier, changed=hints.announcer.changed)
     memory = Memory(most=settings.cache_accounts)
-    feed = Feed(database, memory, bound=timedelta(seconds=settings.cache_bound_seconds))
+    feed = Feed(
+        database,
+        memory,
+        bound=timedelta(seconds=settings.cache_bound_seconds),
+        pause=hints.listener.waiter().wait,
+    )
     metrics.FEED_LAG.set_function(feed.lag)
     checks = Checks(feed, memory, settings.policy)
     watchers = Watchers(database, feed, memory, checks, settings.policy)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 
 from billing_service import metrics
@@ -53,7 +53,9 @@ class Feed:
         *,
         bound: timedelta = timedelta(seconds=5),
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """`pause` waits so many seconds, or until somebody hears of a commit."""
         self._database = database
         self._memory = memory
         self._bound = bound.total_seconds()
@@ -62,7 +64,7 @@ class Feed:
         self._commits_seen: int | None = None
         self._waiting: deque[_Read] = deque()
         self._working: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
+        self._pause = pause
         self._listeners: list[Callable[[News], None]] = []
         self._following = True
 
@@ -76,10 +78,6 @@ class Feed:
 
     def is_fresh(self) -> bool:
         return self.lag() <= self._bound
-
-    def wake(self) -> None:
-        """Look at once: somebody heard of a commit."""
-        self._woken.set()
 
     async def read(self, account_ids: Collection[str] = ()) -> View:
         """Read accounts as of a moment after this call, together with others who wait.
@@ -143,7 +141,7 @@ class Feed:
                 async with asyncio.timeout(self._bound):
                     await self._look(counter)
                 self._tell_followed()
-                await self._commit_or_interval()
+                await self._pause(INTERVAL)
 
     async def _look(self, counter: commits.Counter) -> None:
         began = self._clock()
@@ -154,15 +152,6 @@ class Feed:
             return
         await self.read()
         self._commits_seen = seen
-
-    async def _commit_or_interval(self) -> None:
-        """Wait until it is worth looking: the one place where a hint can save time."""
-        try:
-            async with asyncio.timeout(INTERVAL):
-                await self._woken.wait()
-        except TimeoutError:
-            return
-        self._woken.clear()
 
     async def close(self) -> None:
         """End what is being read; whoever waits for it is cancelled."""

@@ -74,17 +74,26 @@ async def test_looking_again_and_again_keeps_it_fresh(feed: Feed, clock: Clock) 
     assert not feed.is_fresh()
 
 
-async def test_a_hint_saves_the_wait(
-    feed: Feed, memory: Memory, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed_module, "INTERVAL", 3600)
+async def test_a_hint_saves_the_wait(database: Database, memory: Memory) -> None:
+    told = asyncio.Event()
+    paused: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        paused.append(seconds)
+        await told.wait()
+
+    feed = Feed(database, memory, pause=pause)
     async with following(feed):
+        while not paused:
+            await asyncio.sleep(0.01)
         await feed.read(["acct_1"])
         await steps.verify(database, a_subscription(), account_id="acct_1")
+        told.set()
 
         while memory.view(["acct_1"]) is not None:
-            feed.wake()
             await asyncio.sleep(0.01)
+    await feed.close()
+    assert set(paused) == {feed_module.INTERVAL}
 
 
 async def test_it_is_followed_again_when_the_database_comes_back(
