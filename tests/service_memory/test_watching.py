@@ -140,6 +140,29 @@ class Disconnect(Step):
 
 
 @dataclass(frozen=True)
+class LoseHalf(Step):
+    """Two accounts are sent in one go, and the second does not arrive."""
+
+    client: int
+
+    async def happen(self, world: Watched) -> None:
+        client = world.clients[self.client]
+        if client.task is None or not client.revision():
+            return
+        client.reading.clear()
+        for account_id in ("acct_1", "acct_2"):
+            await Change(account_id, Status.ACTIVE, len(client.messages) % 5 + 1).happen(world)
+        await world.feed.read()
+        async with asyncio.timeout(LONGEST):
+            while any(hub._pending or hub._handing_out for hub in world.hubs):
+                await asyncio.sleep(0.001)
+        for each in world.clients:
+            each.reading.set()
+        await world.settle()
+        await client.disconnect(losing=1)
+
+
+@dataclass(frozen=True)
 class ReadSlowly(Step):
     """A watcher takes no message until it reads again."""
 
@@ -227,6 +250,7 @@ class Chance:
             (Connect(client, draw.randint(0, 1)), 5),
             (Disconnect(client, draw.choice([0, 0, 1, 2])), 4),
             (ReadSlowly(client, draw.random() < 0.5), 4),
+            (LoseHalf(client), 2),
             (Settle(), 2),
             (Retain(), 2),
             (Restore(), 1 if draw.random() < 0.2 else 0),
