@@ -69,7 +69,7 @@ async def _touch(database: Database, customer_id: str) -> None:
 async def _until_verified(database: Database) -> None:
     while True:
         async with database.read() as connection:
-            if not (await touches.backlog(connection)).customers:
+            if await touches.backlog(connection) == touches.Backlog():
                 return
         await asyncio.sleep(0.05)
 
