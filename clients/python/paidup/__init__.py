@@ -4,8 +4,11 @@
 return the service's own messages; their types are in `paidup.v1`.
 """
 
+from paidup._blocking_cache import BlockingEntitlementCache
 from paidup._blocking_client import BlockingBillingClient
+from paidup._cache import EntitlementCache
 from paidup._client import BillingClient
+from paidup._decision import CacheObserver, CacheState, Decision, Source
 from paidup._endpoint import Tls
 from paidup._error_details import FieldViolation
 from paidup._errors import (
@@ -20,6 +23,7 @@ from paidup._errors import (
     SubscriptionAmbiguous,
     Unavailable,
 )
+from paidup.v1.billing_service_pb2 import BatchCheckEntitlementsRequest as _BatchCheck
 from paidup.v1.billing_service_pb2 import (
     CustomText,
     LineItem,
@@ -32,14 +36,23 @@ from paidup.v1.entitlement_pb2 import Entitlement, EntitlementReason
 from paidup.v1.error_reason_pb2 import ErrorReason
 from paidup.v1.subscription_pb2 import Subscription, SubscriptionStatus
 
+#: One pair of `batch_check_entitlements`.
+EntitlementCheck = _BatchCheck.Check
+
 __all__ = [
     "AlreadySubscribed",
     "BillingClient",
     "BlockingBillingClient",
+    "BlockingEntitlementCache",
+    "CacheObserver",
+    "CacheState",
     "Conflict",
     "CustomText",
     "DeadlineExceeded",
+    "Decision",
     "Entitlement",
+    "EntitlementCache",
+    "EntitlementCheck",
     "EntitlementReason",
     "ErrorReason",
     "FieldViolation",
@@ -52,6 +65,7 @@ __all__ = [
     "PortalFlow",
     "ServiceFault",
     "SessionStatus",
+    "Source",
     "Subscription",
     "SubscriptionAmbiguous",
     "SubscriptionStatus",

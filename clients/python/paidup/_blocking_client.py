@@ -8,7 +8,7 @@ import grpc
 
 from paidup import _calls
 from paidup._base_client import BaseClient, describe, serialize
-from paidup._calls import RPCS, Call, Pages, PageT
+from paidup._calls import RPCS, WATCH_ENTITLEMENTS, Call, Pages, PageT
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -58,6 +58,8 @@ class BlockingBillingClient(BaseClient):
     create_portal_session = _blocking(_calls.create_portal_session)
     check_entitlement = _blocking(_calls.check_entitlement)
     entitled = _blocking(_calls.entitled)
+    batch_check_entitlements = _blocking(_calls.batch_check_entitlements)
+    list_entitlements = _blocking(_calls.list_entitlements)
     list_subscriptions = _blocking(_calls.list_subscriptions)
     iter_subscriptions = _iterated(_calls.iter_subscriptions)
 
@@ -72,6 +74,8 @@ class BlockingBillingClient(BaseClient):
             rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
             for rpc in RPCS
         }
+        watch = WATCH_ENTITLEMENTS
+        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
 
     def wait_for_ready(self, *, timeout: float = 30.0) -> None:
         """Wait until a server can be called, at start-up for example.

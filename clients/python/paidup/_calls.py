@@ -105,6 +105,12 @@ CREATE_PORTAL_SESSION = Rpc(
 CHECK_ENTITLEMENT = Rpc(
     name="CheckEntitlement", response=pb.CheckEntitlementResponse, safe_to_repeat=True
 )
+BATCH_CHECK_ENTITLEMENTS = Rpc(
+    name="BatchCheckEntitlements", response=pb.BatchCheckEntitlementsResponse, safe_to_repeat=True
+)
+LIST_ENTITLEMENTS = Rpc(
+    name="ListEntitlements", response=pb.ListEntitlementsResponse, safe_to_repeat=True
+)
 LIST_SUBSCRIPTIONS = Rpc(
     name="ListSubscriptions", response=pb.ListSubscriptionsResponse, safe_to_repeat=True
 )
@@ -114,7 +120,14 @@ RPCS: tuple[Rpc[Any], ...] = (
     GET_SESSION_STATUS,
     CREATE_PORTAL_SESSION,
     CHECK_ENTITLEMENT,
+    BATCH_CHECK_ENTITLEMENTS,
+    LIST_ENTITLEMENTS,
     LIST_SUBSCRIPTIONS,
+)
+
+#: A stream, so none of the calls above: whoever follows it begins it anew itself.
+WATCH_ENTITLEMENTS = Rpc(
+    name="WatchEntitlements", response=pb.WatchEntitlementsResponse, safe_to_repeat=False
 )
 
 
@@ -250,6 +263,42 @@ def entitled(
         timeout=timeout,
     )
     return Call(rpc=check.rpc, request=check.request, timeout=timeout, read=_entitled)
+
+
+def batch_check_entitlements(
+    *,
+    checks: Iterable[pb.BatchCheckEntitlementsRequest.Check],
+    at_least_revision: str | None = None,
+    fully_consistent: bool = False,
+    timeout: float = 5.0,
+) -> Call[pb.BatchCheckEntitlementsResponse]:
+    """Check up to 1,000 pairs of an account and a feature or product, as of one revision.
+
+    The answer has one entitlement a check, in the order of `checks`.
+    """
+    request = pb.BatchCheckEntitlementsRequest(
+        checks=checks,
+        consistency=_consistency(at_least_revision, fully_consistent=fully_consistent),
+    )
+    return BATCH_CHECK_ENTITLEMENTS.call(request, timeout)
+
+
+def list_entitlements(
+    *,
+    account_id: str,
+    at_least_revision: str | None = None,
+    fully_consistent: bool = False,
+    timeout: float = 2.0,
+) -> Call[pb.ListEntitlementsResponse]:
+    """List every feature and product that an account may use now.
+
+    Nothing for an unknown account.
+    """
+    request = pb.ListEntitlementsRequest(
+        account_id=account_id,
+        consistency=_consistency(at_least_revision, fully_consistent=fully_consistent),
+    )
+    return LIST_ENTITLEMENTS.call(request, timeout)
 
 
 def list_subscriptions(

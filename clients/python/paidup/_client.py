@@ -9,7 +9,7 @@ import grpc
 
 from paidup import _calls
 from paidup._base_client import CLOSED, BaseClient, describe, serialize
-from paidup._calls import RPCS, Call, Pages, PageT
+from paidup._calls import RPCS, WATCH_ENTITLEMENTS, Call, Pages, PageT
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -61,6 +61,8 @@ class BillingClient(BaseClient):
     create_portal_session = _awaited(_calls.create_portal_session)
     check_entitlement = _awaited(_calls.check_entitlement)
     entitled = _awaited(_calls.entitled)
+    batch_check_entitlements = _awaited(_calls.batch_check_entitlements)
+    list_entitlements = _awaited(_calls.list_entitlements)
     list_subscriptions = _awaited(_calls.list_subscriptions)
     iter_subscriptions = _iterated(_calls.iter_subscriptions)
 
@@ -77,6 +79,8 @@ class BillingClient(BaseClient):
             rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
             for rpc in RPCS
         }
+        watch = WATCH_ENTITLEMENTS
+        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
 
     async def wait_for_ready(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - as calls
         """Wait until a server can be called, at start-up for example.

@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -19,6 +19,8 @@ from paidup.v1.billing_service_pb2_grpc import (
     BillingServiceServicer,
     add_BillingServiceServicer_to_server,
 )
+
+ServiceT = TypeVar("ServiceT", bound="ScriptedService")
 
 METHODS = pb.DESCRIPTOR.services_by_name["BillingService"].methods_by_name
 
@@ -107,9 +109,11 @@ for _rpc in METHODS:
 
 @asynccontextmanager
 async def running(
-    credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0"
-) -> AsyncIterator[ScriptedService]:
-    service = ScriptedService()
+    credentials: grpc.ServerCredentials | None = None,
+    address: str = "127.0.0.1:0",
+    service_class: type[ServiceT] = ScriptedService,
+) -> AsyncIterator[ServiceT]:
+    service = service_class()
     server = grpc.aio.server()
     add_BillingServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(service.health, server)
