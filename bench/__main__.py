@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import paidup
-from bench import beside
+from bench import beside, cached
 from bench.load import Run, run
 from demo.emulator import Emulator
 from demo.processes import Process
@@ -42,6 +42,7 @@ async def _measure(runs: int, seconds: float) -> None:
             try:
                 await _buy(stack)
                 await _compare(stack.service.address, echo.address, runs, seconds)
+                await _compare_cached(stack.service.address, runs, seconds)
             finally:
                 await echo.kill()
 
@@ -71,6 +72,23 @@ async def _compare(service: str, echo: str, runs: int, seconds: float) -> None:
         ratios = [a.calls_a_second / b.calls_a_second for a, b in zip(ours, peers, strict=True)]
         _row(table, str(concurrency), "echo", peers, "")
         _row(table, "", "CheckEntitlement", ours, f"{statistics.median(ratios):.2f}")
+    Console().print(table)
+
+
+async def _compare_cached(service: str, runs: int, seconds: float) -> None:
+    measured = list(
+        await cached.compare(
+            service, account_id=ACCOUNT, feature="api_access", runs=runs, seconds=seconds
+        )
+    )
+    table = Table("in the caller's process, one core", "checks/s", "p50 µs", "p99 µs")
+    for name, turn in {"two dictionaries": 0, "EntitlementCache.entitled": 1}.items():
+        each = [pair[turn] for pair in measured]
+        rate = [run.checks_a_second for run in each]
+        spread = f"{statistics.median(rate):,.0f} ({min(rate):,.0f} to {max(rate):,.0f})"
+        p50 = f"{statistics.median(run.p50 for run in each):.2f}"
+        p99 = f"{statistics.median(run.p99 for run in each):.2f}"
+        table.add_row(name, spread, p50, p99)
     Console().print(table)
 
 

@@ -3,8 +3,8 @@
 Three rules make its answers right:
 
 1. What the stream tells replaces what is held, in the order of the stream. What is
-   held was whole when the newest message was sent, once a heartbeat has said that
-   nothing is left to be told.
+   held was whole when the newest heartbeat was sent, or the newest change that moved
+   the revision on.
 2. What is asked for must be at least as fresh as the stream's position when it is
    asked for, so it lacks nothing that the stream has told already; all later changes
    are still to come. What the stream tells meanwhile is newer, and stays.
@@ -76,9 +76,13 @@ class Memory:
         kind = message.WhichOneof("kind") or "heartbeat"
         with self._writing:
             sent = self._sent(message)
+            moved_on = message.revision not in {"", self._position}
             self._take_of_kind[kind](self, message)
             self._position = message.revision or self._position
-            self._vouched(sent)
+            self._progress = max(self._progress, sent)
+            # Of changes that belong together only the last moves the revision on.
+            if kind == "heartbeat" or moved_on:
+                self._vouched(sent)
         return kind
 
     def caught_up(self) -> bool:
@@ -145,7 +149,6 @@ class Memory:
     }
 
     def _vouched(self, sent: float) -> None:
-        self._progress = max(self._progress, sent)
         # Before the first heartbeat, older changes may still be on their way.
         if self._caught_up and sent > self._as_of:
             self._as_of = sent

@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -62,6 +63,8 @@ class ScriptedService(BillingServiceServicer):
         self.address = ""
         self.received: list[Received] = []
         self.called = asyncio.Event()
+        #: Ends the server at once, as if it had been killed.
+        self.stop: Callable[[], Awaitable[None]]
         self.health = health.aio.HealthServicer()
         self._answers: dict[str, deque[Message | Failure | Silence]] = defaultdict(deque)
 
@@ -122,6 +125,7 @@ async def running(
     else:
         port = server.add_secure_port(address, credentials)
     service.address = address.replace(":0", f":{port}")
+    service.stop = partial(server.stop, None)
     await server.start()
     try:
         yield service

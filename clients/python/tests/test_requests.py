@@ -5,7 +5,7 @@ import pytest
 
 from clients.python.tests.scripted_service import ScriptedService
 from clients.python.tests.twins import Client, subscriptions
-from paidup import CustomText, LineItem, PortalFlow, UiMode
+from paidup import CustomText, EntitlementCheck, LineItem, PortalFlow, UiMode
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1.entitlement_pb2 import Consistency, Entitlement
 from paidup.v1.subscription_pb2 import Subscription
@@ -76,6 +76,30 @@ REQUESTS = [
         ),
     ),
     (
+        "batch_check_entitlements",
+        {
+            "checks": [
+                EntitlementCheck(account_id="acme", feature="api_access"),
+                EntitlementCheck(account_id="globex", product_id="prod_1"),
+            ],
+            "at_least_revision": "r7",
+        },
+        pb.BatchCheckEntitlementsRequest(
+            checks=[
+                {"account_id": "acme", "feature": "api_access"},
+                {"account_id": "globex", "product_id": "prod_1"},
+            ],
+            consistency=Consistency(at_least_revision="r7"),
+        ),
+    ),
+    (
+        "list_entitlements",
+        {"account_id": "acme", "fully_consistent": True},
+        pb.ListEntitlementsRequest(
+            account_id="acme", consistency=Consistency(fully_consistent=True)
+        ),
+    ),
+    (
         "list_subscriptions",
         {"account_id": "acme", "page_size": 5, "page_token": "next"},
         pb.ListSubscriptionsRequest(account_id="acme", page_size=5, page_token="next"),
@@ -87,6 +111,8 @@ RESPONSES = {
     "get_session_status": pb.GetSessionStatusResponse(revision="r7"),
     "create_portal_session": pb.CreatePortalSessionResponse(url="https://portal.example"),
     "check_entitlement": pb.CheckEntitlementResponse(revision="r7"),
+    "batch_check_entitlements": pb.BatchCheckEntitlementsResponse(revision="r7"),
+    "list_entitlements": pb.ListEntitlementsResponse(revision="r7"),
     "list_subscriptions": pb.ListSubscriptionsResponse(next_page_token="next"),
 }
 
@@ -96,6 +122,8 @@ DEADLINES = {
     "create_portal_session": 15,
     "check_entitlement": 2,
     "entitled": 2,
+    "batch_check_entitlements": 5,
+    "list_entitlements": 2,
     "list_subscriptions": 5,
 }
 
@@ -105,6 +133,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "create_portal_session": {"account_id": "acme"},
     "check_entitlement": {"account_id": "acme", "feature": "api_access"},
     "entitled": {"account_id": "acme", "feature": "api_access"},
+    "batch_check_entitlements": {"checks": [EntitlementCheck(account_id="acme", feature="a")]},
+    "list_entitlements": {"account_id": "acme"},
     "list_subscriptions": {"account_id": "acme"},
 }
 

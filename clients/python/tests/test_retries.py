@@ -16,6 +16,8 @@ REPEATED = {
     "get_session_status": "GetSessionStatus",
     "check_entitlement": "CheckEntitlement",
     "entitled": "CheckEntitlement",
+    "batch_check_entitlements": "BatchCheckEntitlements",
+    "list_entitlements": "ListEntitlements",
     "list_subscriptions": "ListSubscriptions",
 }
 

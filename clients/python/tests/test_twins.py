@@ -58,6 +58,6 @@ def test_an_rpc_is_described_as_the_contract_has_it(rpc: Rpc[Any]) -> None:
 
 def test_only_reads_and_requests_with_an_id_are_repeated() -> None:
     for rpc in RPCS:
-        reads = rpc.name.startswith(("Get", "List", "Check"))
+        reads = rpc.name.startswith(("Get", "List", "Check", "BatchCheck"))
         has_request_id = "request_id" in METHODS[rpc.name].input_type.fields_by_name
         assert rpc.safe_to_repeat == (reads or has_request_id), rpc.name
