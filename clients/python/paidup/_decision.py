@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from paidup.v1.entitlement_pb2 import EntitlementReason
 
@@ -76,7 +76,7 @@ class Decision:
         return self.entitled
 
 
-class CacheObserver(Protocol):
+class CacheObserver:
     """Is told what a cache does, to count it. Must neither block nor raise.
 
     Inherit from it and define what you want to hear of. A `BlockingEntitlementCache`

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import venv
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from zipfile import ZipFile
@@ -155,7 +156,9 @@ def test_callers_get_precise_types(tmp_path: Path) -> None:
 
 
 def test_the_readmes_examples_are_well_typed(tmp_path: Path) -> None:
-    examples = snippets("python")
+    # FastAPI is the callers' own, so whoever runs this may be without.
+    has_fastapi = find_spec("fastapi") is not None
+    examples = [each for each in snippets("python") if has_fastapi or "fastapi" not in each]
 
     assert examples
     assert type_errors(tmp_path, *examples) == ""
