@@ -240,16 +240,6 @@ class TrustsTheTimeOfDay(Memory):
         self._wall = clock.wall
 
 
-class FreshBeforeItHasCaughtUp(Memory):
-    def begin_stream(self) -> pb.WatchEntitlementsRequest:
-        request = super().begin_stream()
-        self._caught_up = True
-        return request
-
-    def _vouched(self, sent: float) -> None:
-        super()._vouched(self._now())
-
-
 class TakesAnyAnswerForWatched(Memory):
     def _will_be_told(self, load: Load) -> bool:
         return True
