@@ -49,7 +49,7 @@ class Shop:
         return response.entitlement
 
     async def reason(self, feature: str = "api_access") -> str:
-        return reason_of(await self.check(feature))
+        return reason_of(await self.check(feature, fully_consistent=True))
 
     async def until(self, reason: str, feature: str = "api_access") -> paidup.Entitlement:
         """Wait until a check gives the reason."""
