@@ -30,8 +30,8 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml clients/python/pyproject
 demo: setup ## Play a subscription's life through real processes (ONCE=1: then end)
 	@$(BIN)/python -m demo $(if $(ONCE),--once)
 
-test: setup ## Run every test
-	$(BIN)/pytest $(TESTS)
+test: setup ## Run every test, as many files at a time as there are cores
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
 
 check: setup proto-check ## Format, lint, types, arrows between packages, Dockerfile
 	$(BIN)/ruff format --check $(CODE)

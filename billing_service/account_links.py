@@ -25,11 +25,14 @@ class AccountLinks:
         refresh: AccountRefresh,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it; `changed` is called after each commit that changed an account."""
         self._database = database
         self._stripe = stripe
         self._refresh = refresh
         self._now = now
+        self._changed = changed
 
     async def link(self, account_id: str, customer_id: str) -> Refreshed:
         """Tie them to each other; a repetition, also after half of it, does what is left.
@@ -69,6 +72,7 @@ class AccountLinks:
             await _raise_other_link(connection, account_id, customer_id)
 
         await self._database.write(work)
+        self._changed()
 
     async def _name_at_stripe(self, account_id: str, customer_id: str) -> None:
         """Let Stripe remember it, so that a database that is built anew finds it."""

@@ -87,7 +87,9 @@ def compose(settings: ServiceSettings) -> Parts:
         feed=feed,
         watchers=watchers,
         servicer=_servicer(settings, database, stripe, verifier, checks=checks, watchers=watchers),
-        admin_servicer=_admin_servicer(settings, database, stripe, verifier, event_log),
+        admin_servicer=_admin_servicer(
+            settings, database, stripe, verifier, event_log=event_log, hints=hints
+        ),
     )
 
 
@@ -125,16 +127,19 @@ def _admin_servicer(
     database: Database,
     stripe: LiveStripe,
     verifier: Verifier,
+    *,
     event_log: EventLog,
+    hints: Hints,
 ) -> AdminServicer:
+    changed = hints.announcer.changed
     refresh = AccountRefresh(database, stripe, verifier)
     return AdminServicer(
         event_log=event_log,
         refresh=refresh,
-        links=AccountLinks(database, stripe, refresh),
+        links=AccountLinks(database, stripe, refresh, changed=changed),
         erasure=Erasure(database),
         explanations=Explanations(database, settings.policy),
-        grants=Grants(database),
+        grants=Grants(database, changed=changed),
     )
 
 
@@ -156,7 +161,7 @@ def _background(
         "event_retries": EventRetries(database, event_log).run_if_due,
         "retention": Retention(database, bodies_kept=bodies_kept).run_if_due,
     }
-    mirror = Mirror(database, stripe, interval=catalog_every)
+    mirror = Mirror(database, stripe, interval=catalog_every, changed=hints.announcer.changed)
     pause = hints.listener.waiter().wait
     return Background(database, verifier, mirror, recurring=recurring, pause=pause)
 

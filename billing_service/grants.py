@@ -50,10 +50,16 @@ class Grants:
     """What operators give to accounts, whatever those pay for."""
 
     def __init__(
-        self, database: Database, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it; `changed` is called after each commit that changed an account."""
         self._database = database
         self._now = now
+        self._changed = changed
 
     async def create(self, wish: Wish, *, creator: str) -> Granted:
         """Grant it; a repetition under its request id gives the same grant.
@@ -67,6 +73,7 @@ class Grants:
             return Granted(grant=created, revision=await head.current(connection))
 
         granted = await self._database.write(work)
+        self._changed()
         if _wish(granted.grant) != _wish(wanted):
             raise RequestIdReused(wish.request_id)
         return granted
@@ -94,7 +101,9 @@ class Grants:
                 raise GrantNotFound(grant_id)
             return Granted(grant=revoked, revision=await head.current(connection))
 
-        return await self._database.write(work)
+        revoked = await self._database.write(work)
+        self._changed()
+        return revoked
 
     async def list_page(self, account_id: str, *, size: int, token: str) -> GrantPage:
         """Give one page; raise `InvalidToken` for a token of another list."""

@@ -28,7 +28,10 @@ class Mirror:
         *,
         interval: timedelta,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it; `changed` is called after each commit that changed the catalogue."""
+        self._changed = changed
         self._database = database
         self._stripe = stripe
         self._interval = interval
@@ -44,12 +47,13 @@ class Mirror:
         """Read the catalogue now; give the products whose features changed."""
         ticket = await self._database.write(head.draw)
         products = [await self._product(raw) for raw in await self._stripe.products()]
-        changed = await self._database.write(
+        edited = await self._database.write(
             lambda connection: catalog.save(connection, products, ticket=ticket, now=self._now())
         )
-        if changed:
-            log.info("catalog_changed", extra={"products": sorted(changed)})
-        return changed
+        if edited:
+            self._changed()
+            log.info("catalog_changed", extra={"products": sorted(edited)})
+        return edited
 
     async def _product(self, raw: Json) -> Product:
         features = await self._stripe.product_features(raw["id"])

@@ -1,6 +1,5 @@
 """The callers' caches follow the real service, through purchases, cancellations and deaths."""
 
-
 from pathlib import Path
 
 import pytest

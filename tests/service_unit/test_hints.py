@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from billing_service import background
 from billing_service.background import Background
+from billing_service.grants import Grants, Wish
 from billing_service.mirror import Mirror
 from billing_service.verifier import Verifier
 from subscription_state import head, migrate, touches
@@ -86,3 +87,42 @@ async def test_a_touch_of_another_process_is_served_before_the_next_poll(
         await gateway.close()
 
     assert set(pauses) == {3600}
+
+
+class Heard:
+    """Counts how often it was told that something changed."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+async def test_whoever_follows_is_told_of_grants(database):
+    heard = Heard()
+    grants = Grants(database, changed=heard)
+    wish = Wish(account_id="acme", feature="reports", expire_time=None, note="a favour")
+
+    granted = await grants.create(wish, creator="somebody")
+    after_the_grant = heard.times
+    await grants.revoke(granted.grant.grant_id)
+
+    assert (after_the_grant, heard.times) == (1, 2)
+
+
+async def test_whoever_follows_is_told_of_an_edited_catalogue_and_not_of_an_unchanged_one(
+    database, stripe, script
+):
+    heard = Heard()
+    product = {"id": "prod_1", "object": "product", "name": "One", "metadata": {}}
+    feature = {"id": "pf_1", "entitlement_feature": {"lookup_key": "reports"}}
+    script.on("GET", "/v1/products", listed(product))
+    script.on("GET", "/v1/products/prod_1/features", listed(feature))
+    mirror = Mirror(database, stripe, interval=timedelta(hours=1), changed=heard)
+
+    await mirror.refresh()
+    after_the_edit = heard.times
+    await mirror.refresh()
+
+    assert (after_the_edit, heard.times) == (1, 1)

@@ -31,6 +31,7 @@ from subscription_state import (
     verification,
 )
 from subscription_state.database import Database
+from subscription_state.from_stripe import subscription_from_stripe
 from subscription_state.model import TERMINAL, FirstPayment, Subscription
 from subscription_state.rule_one import Verdict
 from subscription_state.tables import metadata, subscription
@@ -284,6 +285,17 @@ class SaveAnswer:
 
 
 @dataclass(frozen=True)
+class Crash:
+    """The process dies that waits for an answer; another may claim the customer."""
+
+    pick: int
+
+    def happen(self, history: History) -> None:
+        if history.readings:
+            history.readings.pop(self.pick % len(history.readings))
+
+
+@dataclass(frozen=True)
 class ReadQuickly:
     """A customer is read and saved while nothing else happens."""
 
@@ -338,6 +350,8 @@ class Chance:
             following.append(BeginReading(customer_id, is_answered=self._maybe(0.5)))
         if self._maybe(0.3):
             following.append(SaveAnswer(self._pick(), self._pause()))
+        if self._maybe(0.1):
+            following.append(Crash(self._pick()))
         if self._maybe(0.7):
             meanwhile = [self._changes(subscription_id, 1), Arrive([0])]
             following.append(ReadMeanwhile(customer_id, self._maybe(0.7), meanwhile))
@@ -483,6 +497,21 @@ def events_within_a_read_saved(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rule_one, "_beside_last_read", save_when_in_doubt)
 
 
+def removals_unfenced(patch: pytest.MonkeyPatch) -> None:
+    """A subscription's items are saved as they come, also where the rest of it is not."""
+
+    def with_its_items(work: UnitOfWork, content: apply.Content) -> apply.Applied:
+        applied = apply._subscription(work, content)
+        incoming = subscription_from_stripe(content.held)
+        stored = work.subscriptions.get(incoming.subscription_id)
+        if stored is not None:
+            mixed = replace(stored.subscription, items=incoming.items)
+            work.save(mixed, event_time=stored.event_time)
+        return applied
+
+    patch.setattr(apply, "_SUBSCRIPTION", replace(apply._SUBSCRIPTION, apply=with_its_items))
+
+
 def payment_forgotten_by_a_subscriptions_event(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(apply, "merged", lambda _stored, incoming: incoming)
 
@@ -502,6 +531,7 @@ BROKEN_COPIES: list[Break] = [
     last_arrival_wins,
     events_not_compared_with_reads,
     events_within_a_read_saved,
+    removals_unfenced,
     payment_forgotten_by_a_subscriptions_event,
     what_stripe_lists_no_more_lives_on,
 ]
