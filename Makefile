@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python tests
+CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
@@ -19,12 +19,12 @@ help: ## List the targets
 
 setup: $(VENV)/.installed ## Make .venv from the locked dependencies
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml clients/python/pyproject.toml
+$(VENV)/.installed: requirements/dev.txt pyproject.toml clients/python/pyproject.toml clients/storefront/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	    --editable clients/python --editable .
+	    --editable clients/python --editable clients/storefront --editable .
 	@touch $@
 
 demo: setup ## Play a subscription's life through real processes (ONCE=1: then end)
@@ -68,4 +68,4 @@ image: ## Build the container image (IMAGE=name:tag)
 	docker build --tag $(IMAGE) .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules
+	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules tests/browser/node/node_modules

@@ -24,6 +24,7 @@ DEFAULTS = {
     "PAIDUP_GATEWAY_LISTEN": "127.0.0.1:8080",
     "PAIDUP_GRPC_LISTEN": "127.0.0.1:50051",
     "PAIDUP_METRICS_LISTEN": "127.0.0.1:9464",
+    "STOREFRONT_LISTEN": "127.0.0.1:4242",
 }
 
 
@@ -31,7 +32,7 @@ def main(
     *,
     once: bool = typer.Option(default=False, help="End after the story instead of serving on."),
 ) -> None:
-    """Start emulator, gateway and service, play a subscription's life, and serve on."""
+    """Start everything, play a subscription's life, and serve on."""
     listens = {name: os.environ.get(name) or default for name, default in DEFAULTS.items()}
     try:
         check_free(listens)
@@ -49,6 +50,7 @@ async def _demo(listens: dict[str, str], *, once: bool) -> None:
         gateway=listens["PAIDUP_GATEWAY_LISTEN"],
         grpc=listens["PAIDUP_GRPC_LISTEN"],
         metrics=listens["PAIDUP_METRICS_LISTEN"],
+        storefront=listens["STOREFRONT_LISTEN"],
     )
     _stop_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="paidup-demo-") as folder:
@@ -80,12 +82,16 @@ async def _tell(stack: Stack, *, once: bool) -> None:
 
 async def _serve_on(stack: Stack) -> None:
     console.print(
-        f"\nServing on until Ctrl-C: gRPC on [b]{stack.service.address}[/], "
-        f"Stripe's emulator on [b]{stack.emulator.url}[/]."
+        f"\nServing on until Ctrl-C: a shop to buy in on [b]{_shop(stack)}[/], "
+        f"Stripe's emulator on [b]{stack.emulator.url}[/], gRPC on [b]{stack.service.address}[/]."
     )
     while True:
         stack.raise_dead()
         await asyncio.sleep(0.5)
+
+
+def _shop(stack: Stack) -> str:
+    return f"http://{stack.storefront.address}" if stack.storefront else "none"
 
 
 def _say(step: str, text: str) -> None:

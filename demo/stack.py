@@ -1,4 +1,4 @@
-"""Emulator, gateway and service as real processes that know each other."""
+"""Emulator, gateway, service and storefront as real processes that know each other."""
 
 import secrets
 import socket
@@ -16,7 +16,8 @@ from demo.processes import Process, ProcessFailed, run
 API_KEY = "sk_test_paidup_demo_not_a_real_key"
 PUBLISHABLE_KEY = "pk_test_paidup_demo_not_a_real_key"
 ANY_PORT = "0"
-CATALOG = Path(__file__).parent.parent / "catalog.toml"
+ROOT = Path(__file__).parent.parent
+CATALOG = ROOT / "catalog.toml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,8 @@ class Addresses:
     gateway: str = "127.0.0.1:0"
     grpc: str = "127.0.0.1:0"
     metrics: str = "127.0.0.1:0"
+    #: None: without a storefront.
+    storefront: str | None = None
 
 
 @dataclass
@@ -74,6 +77,9 @@ class Stack:
         if self.catalog is not None:
             await run(["billing_service", "catalog", "apply", str(self.catalog), "--yes"], self.env)
         self.service = await self.start_service()
+        self.storefront: Process | None = None
+        if self.addresses.storefront is not None:
+            self.storefront = await self.start_storefront(self.addresses.storefront)
 
     @property
     def metrics_address(self) -> str:
@@ -100,6 +106,16 @@ class Stack:
     async def start_service(self) -> Process:
         return await self._start_process("billing_service", ["billing_service", "serve"])
 
+    async def start_storefront(self, listen: str, **settings: str) -> Process:
+        env = {
+            "STOREFRONT_LISTEN": listen,
+            "STOREFRONT_BILLING": self.service.address,
+            "STOREFRONT_CATALOG": str(self.catalog),
+            "STOREFRONT_STRIPE_JS": f"{self.emulator.url}/dahlia/stripe.js",
+            **settings,
+        }
+        return await self._run("storefront", [], env)
+
     async def _run_emulator(self) -> Process:
         arguments = ["--listen", self.addresses.emulator, "--webhook-secret", self.secret]
         webhook = f"http://{self.addresses.gateway}/webhooks/stripe"
@@ -115,8 +131,8 @@ class Stack:
 
     def raise_dead(self) -> None:
         """Raise `ProcessFailed` where a process has ended by itself."""
-        for process in (self.emulator_process, self.gateway, self.service):
-            if not process.alive:
+        for process in (self.emulator_process, self.gateway, self.service, self.storefront):
+            if process is not None and not process.alive:
                 raise process.failure()
 
 

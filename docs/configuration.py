@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from billing_service.settings import ServiceSettings
 from demo.__main__ import DEFAULTS as DEMO_ADDRESSES
+from storefront.settings import described as of_storefront
 from stripe_emulator.cli import app as emulator
 from subscription_state.settings import PREFIX, StateSettings
 from webhook_gateway.settings import GatewaySettings
@@ -54,6 +55,13 @@ OF_DEMO = """\
 Sets everything itself. These variables move its addresses:
 """
 
+OF_STOREFRONT = """\
+## `python -m storefront`
+
+The [storefront](../clients/storefront/README.md) is a backend of yours to be.
+`STOREFRONT_<NAME>_FILE` names a file that holds the value of any instead.
+"""
+
 OF_TESTS = """\
 ## `make test`
 
@@ -78,6 +86,8 @@ def page() -> str:
         _settings(GatewaySettings, without=state),
         OF_EMULATOR,
         _emulator(),
+        OF_STOREFRONT,
+        _table(("variable", "default", "what it is"), _storefront()),
         OF_DEMO,
         _table(("variable", "default"), _code_rows(DEMO_ADDRESSES.items())),
         OF_TESTS,
@@ -122,6 +132,10 @@ def _emulator() -> str:
         for each in parameters
     )
     return _table(("option", "default", "repeatable", "what it is"), rows)
+
+
+def _storefront() -> Iterator[tuple[str, ...]]:
+    return ((f"`{name}`", _value(default), what) for name, default, what in of_storefront())
 
 
 def _code_rows(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:

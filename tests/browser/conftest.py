@@ -1,15 +1,19 @@
-"""A browser, a merchant's page and the emulator, each real; without a Chromium all is skipped."""
+"""A browser, shops and what they need, each real; without a Chromium all is skipped."""
 
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from demo.stack import Stack, settled
+from tests.browser.customer import Customer
 from tests.browser.merchant import Merchant
 from tests.emulator.checked import CheckedClient
 from tests.emulator.shop import Shop, client
@@ -95,3 +99,28 @@ async def merchant(shop: Shop) -> AsyncIterator[Merchant]:
     await merchant.start()
     yield merchant
     await merchant.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("stack")
+    stack = Stack(database_url=f"sqlite+aiosqlite:///{folder / 'paidup.db'}")
+    async with stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def storefront(stack: Stack) -> str:
+    """Start a storefront, and give its address: another site than the emulator's, as in life."""
+    listen = settled("127.0.0.1:0")
+    url = f"http://localhost:{listen.rpartition(':')[2]}"
+    await stack.start_storefront(listen, STOREFRONT_PUBLIC_URL=url)
+    return url
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def customer(page: Page, stack: Stack, storefront: str) -> AsyncIterator[Customer]:
+    """Give somebody whom the shop has never seen."""
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    yield Customer(page=page, stack=stack, url=storefront, email=email)
+    await stack.emulator.faults({})

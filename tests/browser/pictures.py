@@ -7,7 +7,23 @@ from playwright.async_api import Page
 PICTURES = Path(__file__).parents[2] / "artifacts" / "screenshots"
 
 
+#: Frames come to their size and are painted after the page around them.
+SETTLED = """() => new Promise((settled) => {
+  let height = -1, calm = 0;
+  const look = () => {
+    calm = height === document.body.scrollHeight ? calm + 1 : 0;
+    height = document.body.scrollHeight;
+    calm < 15 ? requestAnimationFrame(look) : settled();
+  };
+  look();
+})"""
+
+
 async def picture(page: Page, name: str) -> None:
+    if len(page.frames) > 1:
+        await page.evaluate(SETTLED)
+        await page.screenshot(full_page=True)
+        await page.evaluate(SETTLED)
     await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 

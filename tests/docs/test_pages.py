@@ -1,12 +1,16 @@
 """Links lead somewhere, commands exist, and nothing in the project names where it was made."""
 
 import re
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from billing_service.cli import app as service
 from tests.docs.pages import ROOT, Page, page, pages, text_files
+
+#: Where packages are.
+PACKAGES = (ROOT, ROOT / "clients" / "storefront")
 
 #: Links that lead out of the project.
 FOREIGN = ("https://", "mailto:")
@@ -73,8 +77,7 @@ def _said(module: str, words: str) -> str:
 
 
 def _exists(module: str, words: str) -> bool:
-    path = ROOT / module.replace(".", "/")
-    if not (path / "__main__.py").exists() and not path.with_suffix(".py").exists():
+    if not any(_is_there(root / module.replace(".", "/")) for root in PACKAGES):
         return False
     command = get_command(service) if module == "billing_service" else None
     for word in words.split():
@@ -84,6 +87,10 @@ def _exists(module: str, words: str) -> bool:
             return command is None or not commands
         command = commands[word]
     return True
+
+
+def _is_there(path: Path) -> bool:
+    return (path / "__main__.py").exists() or path.with_suffix(".py").exists()
 
 
 def test_the_front_page_names_every_command_of_the_service() -> None:

@@ -11,7 +11,10 @@ from tests.docs.pages import Page, page
 
 SNIPPETS = [
     pytest.param(of, code, id=f"{of}-{number}")
-    for of in map(page, ["README.md", "docs/integrate.md", "clients/python/README.md"])
+    for of in map(
+        page,
+        ["README.md", "docs/integrate.md", "docs/integrate-python.md", "clients/python/README.md"],
+    )
     for number, code in enumerate(of.code("python"), 1)
 ]
 

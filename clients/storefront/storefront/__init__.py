@@ -1,0 +1,1 @@
+"""A small shop: the integration of Paidup to copy."""
