@@ -38,6 +38,9 @@ function button(label, act) {
 
 const failing = (row, customer) => row.may_fail ? button("Fail next renewal", () => failRenewal(customer)) : "";
 
+/** Columns of buttons have a heading for those who hear the page. */
+const heading = (label) => label || element("span", { className: "visually-hidden" }, "Actions");
+
 /** Each view's columns: heading, how a row's cell is made, and whether it is a number. */
 const COLUMNS = {
   customers: [
@@ -163,7 +166,7 @@ const empty = () => element("p", { className: "empty" }, "Nothing here yet.");
 
 function table(columns, rows) {
   const kind = (number) => ({ className: number ? "number" : "" });
-  const heads = columns.map(([label, , number]) => element("th", { scope: "col", ...kind(number) }, label));
+  const heads = columns.map(([label, , number]) => element("th", { scope: "col", ...kind(number) }, heading(label)));
   const lines = rows.map((row) =>
     element("tr", {}, ...columns.map(([, cell, number]) => element("td", kind(number), cell(row)))),
   );
