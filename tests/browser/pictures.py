@@ -20,11 +20,17 @@ SETTLED = """() => new Promise((settled) => {
 
 
 async def picture(page: Page, name: str) -> None:
-    if len(page.frames) > 1:
-        await page.evaluate(SETTLED)
-        await page.screenshot(full_page=True)
-        await page.evaluate(SETTLED)
-    await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    path = PICTURES / f"{name}.png"
+    size = page.viewport_size
+    if len(page.frames) == 1 or size is None:
+        await page.screenshot(path=path, full_page=True)
+        return
+    # A screenshot of more than the window would resize it, and not wait for its frames.
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": size["width"], "height": height})
+    await page.evaluate(SETTLED)
+    await page.screenshot(path=path)
+    await page.set_viewport_size(size)
 
 
 async def pictures(page: Page, name: str) -> None:

@@ -1,11 +1,12 @@
 """What the pages and endpoints answer, step by step."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
 
-from demo.stack import API_KEY, Stack
+from demo.stack import API_KEY, Addresses, Stack
 from tests.storefront.visitor import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -184,3 +185,26 @@ async def test_without_billing_every_gate_is_closed_and_the_page_says_so(
     assert "error" in state.json
     assert not [line for line in process.lines if visitor.email in line]
     assert await process.stop() == 0
+
+
+async def test_who_has_paid_stays_in_while_billing_is_away(
+    tmp_path: Path, visitors: Callable[..., Visitor]
+) -> None:
+    addresses = Addresses(storefront="127.0.0.1:0")
+    url = f"sqlite+aiosqlite:///{tmp_path / 'paidup.db'}"
+    async with Stack(database_url=url, addresses=addresses) as stack:
+        assert stack.storefront is not None
+        payer, other = (visitors(f"http://{stack.storefront.address}") for _ in range(2))
+        for each in (payer, other):
+            await each.sign_in()
+        session_id = await payer.checkout()
+        await stack.emulator.pay(session_id, number=GOOD, email=payer.email)
+        assert (await payer.get(f"/return?session_id={session_id}")).heading == "Thank you!"
+        assert (await payer.get("/features/api_access")).status == 200
+        assert (await other.get("/features/api_access")).status == 403
+
+        await stack.service.kill()
+
+        assert (await payer.get("/features/api_access")).status == 200
+        assert (await payer.get("/features/reports")).status == 503
+        assert (await other.get("/features/api_access")).status == 503

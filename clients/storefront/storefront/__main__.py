@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from paidup import BillingClient
+from paidup import BillingClient, EntitlementCache
 from storefront import catalog, settings
 from storefront.access import Access
 from storefront.application import application
@@ -70,13 +70,13 @@ async def _serve(ours: Settings, sold: catalog.Catalog, listening: socket.socket
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     url = f"http://{ours.listen.rpartition(':')[0]}:{listening.getsockname()[1]}"
-    async with BillingClient(ours.billing) as billing:
+    async with BillingClient(ours.billing) as billing, EntitlementCache(billing) as cache:
         shop = Shop(
             settings=ours,
             public_url=ours.public_url.rstrip("/") or url,
             catalog=sold,
             billing=billing,
-            access=Access(billing),
+            access=Access(billing, cache),
         )
         runner = web.AppRunner(application(shop), access_log=None, shutdown_timeout=STOP_TIMEOUT)
         await runner.setup()
