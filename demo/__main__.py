@@ -67,7 +67,7 @@ async def _tell(stack: Stack, *, once: bool) -> None:
     try:
         async with paidup.BillingClient(stack.service.address) as client:
             await client.wait_for_ready()
-            _say("running", f"service {stack.service.address}, gateway {stack.gateway.address}")
+            _say("running", _addresses(stack))
             _say("catalog", "Basic 5 USD and Premium 15 USD a month, from catalog.toml")
             await Story(stack=stack, client=client, say=_say).play()
     except StoryFailed as error:
@@ -82,7 +82,7 @@ async def _tell(stack: Stack, *, once: bool) -> None:
 
 async def _serve_on(stack: Stack) -> None:
     console.print(
-        f"\nServing on until Ctrl-C: a shop to buy in on [b]{_shop(stack)}[/], "
+        f"\nServing on until Ctrl-C: a shop on [b]http://{stack.addresses.storefront}[/], "
         f"Stripe's emulator on [b]{stack.emulator.url}[/], gRPC on [b]{stack.service.address}[/]."
     )
     while True:
@@ -90,8 +90,9 @@ async def _serve_on(stack: Stack) -> None:
         await asyncio.sleep(0.5)
 
 
-def _shop(stack: Stack) -> str:
-    return f"http://{stack.storefront.address}" if stack.storefront else "none"
+def _addresses(stack: Stack) -> str:
+    service, gateway = stack.service.address, stack.gateway.address
+    return f"service {service}, gateway {gateway}, shop {stack.addresses.storefront}"
 
 
 def _say(step: str, text: str) -> None:

@@ -80,6 +80,7 @@ class Stack:
         self.storefront: Process | None = None
         if self.addresses.storefront is not None:
             self.storefront = await self.start_storefront(self.addresses.storefront)
+            self.addresses = replace(self.addresses, storefront=self.storefront.address)
 
     @property
     def metrics_address(self) -> str:

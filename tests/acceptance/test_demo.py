@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 
+import aiohttp
 import pytest
 
 VARIABLES = (
@@ -13,6 +14,7 @@ VARIABLES = (
     "PAIDUP_GATEWAY_LISTEN",
     "PAIDUP_GRPC_LISTEN",
     "PAIDUP_METRICS_LISTEN",
+    "STOREFRONT_LISTEN",
 )
 
 
@@ -63,12 +65,16 @@ async def test_a_port_in_use_is_named_with_the_variable_that_moves_it(env):
     assert "PAIDUP_GATEWAY_LISTEN" in output.decode()
 
 
-async def test_ctrl_c_leaves_nothing_running(env):
+async def test_it_serves_a_shop_and_ctrl_c_leaves_nothing_running(env):
     process = await demo(env)
     async with asyncio.timeout(60):
         async for line in process.stdout:
             if b"Serving on" in line:
                 break
+    shop = f"http://{env['STOREFRONT_LISTEN']}"
+    assert shop in line.decode()
+    async with aiohttp.ClientSession() as web, web.get(shop) as prices:
+        assert "Subscribe to Basic" in await prices.text()
 
     process.send_signal(signal.SIGINT)
     rest = await process.stdout.read()

@@ -102,6 +102,9 @@ async def test_a_debit_that_is_on_its_way_opens_nothing_and_may_bounce(customer:
     await customer.sees("Your bank did not pay")
     await picture(customer.page, "storefront-bounced")
     await customer.is_refused("api_access")
+    await customer.go("/account")
+    await customer.reads("Nothing of it is open: a payment has not arrived.")
+    await picture(customer.page, "storefront-account-unpaid")
 
 
 async def test_who_leaves_and_comes_back_finds_the_same_session_open(customer: Customer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_the_page_tells_every_setting_with_its_default() -> None:
 
     for name, default, what in settings.described():
         assert f"| `{name}` | {f'`{default}`' if default else 'none'} | {what} |" in text
+
+
+def test_the_page_tells_what_each_module_is() -> None:
+    table = page("clients/storefront/README.md").section("## What to copy")
+    modules = {path.name for path in (ROOT / "clients/storefront/storefront").glob("*.py")}
+
+    told = set(re.findall(r"`(\w+\.py)`", table))
+
+    assert told == modules - {"__init__.py", "__main__.py"}
 
 
 async def _run(*arguments: str, **env: str) -> tuple[int | None, str]:

@@ -74,6 +74,9 @@ FRENCH = {
     "Nothing has been paid yet. You can try again here.": (
         "Rien n'a encore été payé. Vous pouvez réessayer ici."
     ),
+    "Nothing of it is open: a payment has not arrived.": (
+        "Rien n'en est ouvert : un paiement n'est pas arrivé."
+    ),
     "Nothing was paid. Choose a plan to try again.": (
         "Rien n'a été payé. Choisissez une formule pour réessayer."
     ),
@@ -119,9 +122,10 @@ FRENCH = {
         "Le prélèvement est en route, ce qui peut prendre quelques jours. Tout s'ouvre de "
         "lui-même dès que l'argent est arrivé."
     ),
-    "The debit was refused, so nothing has been opened. You can give another way to pay.": (
-        "Le prélèvement a été refusé, rien n'a donc été ouvert. Vous pouvez donner un autre moyen "
-        "de paiement."
+    "The debit was refused, so nothing has been opened. Give another way to pay in your account, "
+    "or write to us.": (
+        "Le prélèvement a été refusé, rien n'a donc été ouvert. Donnez un autre moyen de paiement "
+        "dans votre compte, ou écrivez-nous."
     ),
     "The payment form cannot be reached. Please try again in a moment.": (
         "Le formulaire de paiement est injoignable. Veuillez réessayer dans un instant."
