@@ -1,9 +1,12 @@
 """Sell Stripe subscriptions through Paidup, and ask what an account has paid for.
 
-`BillingClient` is for asyncio, `BlockingBillingClient` for everything else. Both
+`BillingClient` is for asyncio, `BlockingBillingClient` for everything else;
+`AdminClient` and `BlockingAdminClient` are for those who run the service. All
 return the service's own messages; their types are in `paidup.v1`.
 """
 
+from paidup._admin_client import AdminClient
+from paidup._blocking_admin_client import BlockingAdminClient
 from paidup._blocking_cache import BlockingEntitlementCache
 from paidup._blocking_client import BlockingBillingClient
 from paidup._cache import EntitlementCache
@@ -23,6 +26,7 @@ from paidup._errors import (
     SubscriptionAmbiguous,
     Unavailable,
 )
+from paidup.v1.admin_service_pb2 import Event, EventState, Grant
 from paidup.v1.billing_service_pb2 import BatchCheckEntitlementsRequest as _BatchCheck
 from paidup.v1.billing_service_pb2 import (
     CustomText,
@@ -40,8 +44,10 @@ from paidup.v1.subscription_pb2 import Subscription, SubscriptionStatus
 EntitlementCheck = _BatchCheck.Check
 
 __all__ = [
+    "AdminClient",
     "AlreadySubscribed",
     "BillingClient",
+    "BlockingAdminClient",
     "BlockingBillingClient",
     "BlockingEntitlementCache",
     "CacheObserver",
@@ -55,7 +61,10 @@ __all__ = [
     "EntitlementCheck",
     "EntitlementReason",
     "ErrorReason",
+    "Event",
+    "EventState",
     "FieldViolation",
+    "Grant",
     "InvalidRequest",
     "LineItem",
     "NotFound",

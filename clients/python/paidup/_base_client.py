@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from grpc import StatusCode
 
+from paidup._calls import Rpc
 from paidup._channel import Options, arguments
 from paidup._endpoint import Endpoint, Tls, Token
 from paidup._errors import FailedCall, Unavailable, from_grpc
@@ -19,6 +20,9 @@ serialize = methodcaller("SerializeToString")
 
 class BaseClient(ABC):
     """A channel's settings, and whether it has been closed."""
+
+    #: What can be called.
+    _rpcs: tuple[Rpc[Any], ...]
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class BaseClient(ABC):
         `channel_options` are gRPC's channel arguments, and prevail over Paidup's own.
         """
         self._endpoint = Endpoint(address=address, tls=tls, plaintext=plaintext, token=token)
-        self._channel_arguments = arguments(self._endpoint, channel_options)
+        self._channel_arguments = arguments(self._endpoint, self._rpcs, channel_options)
         self._closed = False
         self._open()
 

@@ -15,26 +15,24 @@ Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
-def _blocking(
+def blocking(
     build: Callable[P, Call[Answer]],
-) -> "Callable[Concatenate[BlockingBillingClient, P], Answer]":
+) -> "Callable[Concatenate[BlockingClient, P], Answer]":
     """Make a method that sends the call that `build` makes."""
 
-    def method(self: "BlockingBillingClient", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+    def method(self: "BlockingClient", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         return self._send(build(*args, **kwargs))
 
     describe(method, build)
     return method
 
 
-def _iterated(
+def iterated(
     build: Callable[P, Pages[PageT, Item]],
-) -> "Callable[Concatenate[BlockingBillingClient, P], Iterator[Item]]":
+) -> "Callable[Concatenate[BlockingClient, P], Iterator[Item]]":
     """Make a method that goes through the pages that `build` tells of."""
 
-    def method(
-        self: "BlockingBillingClient", /, *args: P.args, **kwargs: P.kwargs
-    ) -> Iterator[Item]:
+    def method(self: "BlockingClient", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Item]:
         pages = build(*args, **kwargs)
         call: Call[PageT] | None = pages.first
         while call is not None:
@@ -46,22 +44,8 @@ def _iterated(
     return method
 
 
-class BlockingBillingClient(BaseClient):
-    """Calls the billing service and waits for each answer. Threads may share one.
-
-    Keep it: it holds one connection to each server. `with` closes it. Make it
-    after forking, not before. Calls raise what `PaidupError` describes.
-    """
-
-    create_checkout_session = _blocking(_calls.create_checkout_session)
-    get_session_status = _blocking(_calls.get_session_status)
-    create_portal_session = _blocking(_calls.create_portal_session)
-    check_entitlement = _blocking(_calls.check_entitlement)
-    entitled = _blocking(_calls.entitled)
-    batch_check_entitlements = _blocking(_calls.batch_check_entitlements)
-    list_entitlements = _blocking(_calls.list_entitlements)
-    list_subscriptions = _blocking(_calls.list_subscriptions)
-    iter_subscriptions = _iterated(_calls.iter_subscriptions)
+class BlockingClient(BaseClient):
+    """How any of the services is called without asyncio."""
 
     def _open(self) -> None:
         credentials = self._endpoint.credentials()
@@ -72,10 +56,8 @@ class BlockingBillingClient(BaseClient):
             self._channel = grpc.secure_channel(address, credentials, arguments)
         self._methods = {
             rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
-            for rpc in RPCS
+            for rpc in self._rpcs
         }
-        watch = WATCH_ENTITLEMENTS
-        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
 
     def wait_for_ready(self, *, timeout: float = 30.0) -> None:
         """Wait until a server can be called, at start-up for example.
@@ -115,3 +97,28 @@ class BlockingBillingClient(BaseClient):
         except grpc.RpcError as failed:
             raise self._failure(failed) from failed
         return call.read(response)
+
+
+class BlockingBillingClient(BlockingClient):
+    """Calls the billing service and waits for each answer. Threads may share one.
+
+    Keep it: it holds one connection to each server. `with` closes it. Make it
+    after forking, not before. Calls raise what `PaidupError` describes.
+    """
+
+    create_checkout_session = blocking(_calls.create_checkout_session)
+    get_session_status = blocking(_calls.get_session_status)
+    create_portal_session = blocking(_calls.create_portal_session)
+    check_entitlement = blocking(_calls.check_entitlement)
+    entitled = blocking(_calls.entitled)
+    batch_check_entitlements = blocking(_calls.batch_check_entitlements)
+    list_entitlements = blocking(_calls.list_entitlements)
+    list_subscriptions = blocking(_calls.list_subscriptions)
+    iter_subscriptions = iterated(_calls.iter_subscriptions)
+
+    _rpcs = RPCS
+
+    def _open(self) -> None:
+        super()._open()
+        watch = WATCH_ENTITLEMENTS
+        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)

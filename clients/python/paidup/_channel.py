@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from paidup._calls import RPCS, Rpc
+from paidup._calls import Rpc
 from paidup._endpoint import Endpoint
 
 Options: TypeAlias = Sequence[tuple[str, Any]]
@@ -42,11 +42,11 @@ OPTIONS: Mapping[str, int] = {
 }
 
 
-def arguments(endpoint: Endpoint, more: Options) -> Options:
+def arguments(endpoint: Endpoint, rpcs: Iterable[Rpc[Any]], more: Options) -> Options:
     """Return a channel's arguments; the caller's own prevail."""
     # A proxy in the environment must not get what is meant for this machine.
     direct = {"grpc.enable_http_proxy": 0} if endpoint.on_loopback else {}
-    own = {**OPTIONS, **direct, "grpc.service_config": service_config(RPCS)}
+    own = {**OPTIONS, **direct, "grpc.service_config": service_config(rpcs)}
     # Of two with the same name, gRPC would take the first.
     return list((own | dict(more)).items())
 

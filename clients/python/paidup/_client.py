@@ -16,25 +16,25 @@ Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
-def _awaited(
+def awaited(
     build: Callable[P, Call[Answer]],
-) -> "Callable[Concatenate[BillingClient, P], Coroutine[Any, Any, Answer]]":
+) -> "Callable[Concatenate[AsyncioClient, P], Coroutine[Any, Any, Answer]]":
     """Make a method that sends the call that `build` makes."""
 
-    async def method(self: "BillingClient", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+    async def method(self: "AsyncioClient", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         return await self._send(build(*args, **kwargs))
 
     describe(method, build)
     return method
 
 
-def _iterated(
+def iterated(
     build: Callable[P, Pages[PageT, Item]],
-) -> "Callable[Concatenate[BillingClient, P], AsyncIterator[Item]]":
+) -> "Callable[Concatenate[AsyncioClient, P], AsyncIterator[Item]]":
     """Make a method that goes through the pages that `build` tells of."""
 
     async def method(
-        self: "BillingClient", /, *args: P.args, **kwargs: P.kwargs
+        self: "AsyncioClient", /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncIterator[Item]:
         pages = build(*args, **kwargs)
         call: Call[PageT] | None = pages.first
@@ -48,23 +48,8 @@ def _iterated(
     return method
 
 
-class BillingClient(BaseClient):
-    """Calls the billing service from asyncio.
-
-    Make it where it is used, inside a running event loop, and keep it: it holds
-    one connection to each server. `async with` closes it. Calls raise what
-    `PaidupError` describes.
-    """
-
-    create_checkout_session = _awaited(_calls.create_checkout_session)
-    get_session_status = _awaited(_calls.get_session_status)
-    create_portal_session = _awaited(_calls.create_portal_session)
-    check_entitlement = _awaited(_calls.check_entitlement)
-    entitled = _awaited(_calls.entitled)
-    batch_check_entitlements = _awaited(_calls.batch_check_entitlements)
-    list_entitlements = _awaited(_calls.list_entitlements)
-    list_subscriptions = _awaited(_calls.list_subscriptions)
-    iter_subscriptions = _iterated(_calls.iter_subscriptions)
+class AsyncioClient(BaseClient):
+    """How any of the services is called from asyncio."""
 
     def _open(self) -> None:
         # gRPC binds a channel to a loop; without one it would choose one that never runs.
@@ -77,10 +62,8 @@ class BillingClient(BaseClient):
             self._channel = grpc.aio.secure_channel(address, credentials, arguments)
         self._methods = {
             rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
-            for rpc in RPCS
+            for rpc in self._rpcs
         }
-        watch = WATCH_ENTITLEMENTS
-        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
 
     async def wait_for_ready(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - as calls
         """Wait until a server can be called, at start-up for example.
@@ -130,3 +113,29 @@ class BillingClient(BaseClient):
 def _being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+class BillingClient(AsyncioClient):
+    """Calls the billing service from asyncio.
+
+    Make it where it is used, inside a running event loop, and keep it: it holds
+    one connection to each server. `async with` closes it. Calls raise what
+    `PaidupError` describes.
+    """
+
+    create_checkout_session = awaited(_calls.create_checkout_session)
+    get_session_status = awaited(_calls.get_session_status)
+    create_portal_session = awaited(_calls.create_portal_session)
+    check_entitlement = awaited(_calls.check_entitlement)
+    entitled = awaited(_calls.entitled)
+    batch_check_entitlements = awaited(_calls.batch_check_entitlements)
+    list_entitlements = awaited(_calls.list_entitlements)
+    list_subscriptions = awaited(_calls.list_subscriptions)
+    iter_subscriptions = iterated(_calls.iter_subscriptions)
+
+    _rpcs = RPCS
+
+    def _open(self) -> None:
+        super()._open()
+        watch = WATCH_ENTITLEMENTS
+        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from clients.python.tests.scripted_service import ScriptedService, running
-from clients.python.tests.twins import CLIENTS, Client
+from clients.python.tests.twins import ADMIN_CLIENTS, CLIENTS, Client
 
 
 @pytest.fixture
@@ -21,4 +21,12 @@ def client_class(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 async def client(service: ScriptedService, client_class: Any) -> AsyncIterator[Client]:
     async with client_class(service.address) as client:
+        yield client
+
+
+@pytest.fixture(params=ADMIN_CLIENTS)
+async def admin_client(
+    service: ScriptedService, request: pytest.FixtureRequest
+) -> AsyncIterator[Any]:
+    async with ADMIN_CLIENTS[request.param](service.address) as client:
         yield client

@@ -15,7 +15,12 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from paidup.v1 import admin_service_pb2 as admin
 from paidup.v1 import billing_service_pb2 as pb
+from paidup.v1.admin_service_pb2_grpc import (
+    AdminServiceServicer,
+    add_AdminServiceServicer_to_server,
+)
 from paidup.v1.billing_service_pb2_grpc import (
     BillingServiceServicer,
     add_BillingServiceServicer_to_server,
@@ -23,7 +28,10 @@ from paidup.v1.billing_service_pb2_grpc import (
 
 ServiceT = TypeVar("ServiceT", bound="ScriptedService")
 
-METHODS = pb.DESCRIPTOR.services_by_name["BillingService"].methods_by_name
+METHODS = {
+    **pb.DESCRIPTOR.services_by_name["BillingService"].methods_by_name,
+    **admin.DESCRIPTOR.services_by_name["AdminService"].methods_by_name,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +64,7 @@ class Silence:
     """No answer at all."""
 
 
-class ScriptedService(BillingServiceServicer):
+class ScriptedService(BillingServiceServicer, AdminServiceServicer):
     """Records what it receives and gives the answers it was told, then empty ones."""
 
     def __init__(self) -> None:
@@ -119,6 +127,7 @@ async def running(
     service = service_class()
     server = grpc.aio.server()
     add_BillingServiceServicer_to_server(service, server)
+    add_AdminServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(service.health, server)
     if credentials is None:
         port = server.add_insecure_port(address)

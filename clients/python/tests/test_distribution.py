@@ -44,7 +44,9 @@ asyncio.run(main())
 
 TYPED_USE = """
 from typing import assert_type
-from paidup import BillingClient, BlockingBillingClient, LineItem, Subscription, UiMode
+from paidup import AdminClient, BillingClient, BlockingAdminClient, BlockingBillingClient
+from paidup import Event, Grant, LineItem, Subscription, UiMode
+from paidup.v1.admin_service_pb2 import ReplayEventResponse
 from paidup.v1.billing_service_pb2 import CheckEntitlementResponse, CreateCheckoutSessionResponse
 
 async def awaited(client: BillingClient) -> None:
@@ -69,6 +71,16 @@ def blocking(client: BlockingBillingClient) -> None:
     client.entitled("acme", feature=7)  # type: ignore[arg-type]
     client.entitled("acme", featur="api_access")  # type: ignore[call-arg]
     client.get_session_status("cs_1")  # type: ignore[call-arg]
+
+async def administration(client: AdminClient) -> None:
+    assert_type(await client.replay_event(event_id="evt_1"), ReplayEventResponse)
+    async for event in client.iter_events():
+        assert_type(event, Event)
+    await client.create_grant(account_id="acme", feature="reports")  # type: ignore[call-arg]
+
+def blocking_administration(client: BlockingAdminClient) -> None:
+    for grant in client.iter_grants(account_id="acme"):
+        assert_type(grant, Grant)
 """
 
 
@@ -109,8 +121,10 @@ def test_all_is_exactly_what_may_be_imported() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert paidup.__all__ == [
+        "AdminClient",
         "AlreadySubscribed",
         "BillingClient",
+        "BlockingAdminClient",
         "BlockingBillingClient",
         "BlockingEntitlementCache",
         "CacheObserver",
@@ -124,7 +138,10 @@ def test_the_public_names_are_these() -> None:
         "EntitlementCheck",
         "EntitlementReason",
         "ErrorReason",
+        "Event",
+        "EventState",
         "FieldViolation",
+        "Grant",
         "InvalidRequest",
         "LineItem",
         "NotFound",
