@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import venv
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -212,22 +213,89 @@ def test_the_wheel_has_types_and_stubs_and_no_tests(wheel: Path) -> None:
     assert all(file.startswith("paidup/") for file in files)
 
 
-def test_the_wheel_works_with_grpcio_and_protobuf_alone(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", symlinks=True)
-    interpreter = str(tmp_path / "venv" / "bin" / "python")
-    pip = [sys.executable, "-m", "pip", "--python", interpreter, "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", str(wheel)], check=True, capture_output=True)
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A virtual environment of its own."""
 
-    listed = subprocess.run(
-        [*pip, "list", "--format", "json"], check=True, capture_output=True, text=True
-    )
-    run = subprocess.run(
-        [interpreter, "-I", "-W", "error", "-c", FIRST_STEPS],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    directory: Path
 
-    installed = {item["name"].replace("_", "-") for item in json.loads(listed.stdout)}
-    assert installed - {"typing-extensions"} == {"paidup", "grpcio", "protobuf"}  # grpcio needs it
+    @classmethod
+    def create(cls, directory: Path) -> "Environment":
+        venv.create(directory, symlinks=True)
+        return cls(directory=directory)
+
+    def program(self, name: str) -> str:
+        return str(self.directory / "bin" / name)
+
+    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        pip = [sys.executable, "-m", "pip", "--python", self.program("python")]
+        return subprocess.run(
+            [*pip, "--disable-pip-version-check", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def install(self, *what: str) -> None:
+        installed = self.pip("install", "--quiet", *what)
+        if "NewConnectionError" in installed.stderr:
+            pytest.skip("the package index is out of reach")
+        assert installed.returncode == 0, installed.stderr
+
+    def installed(self) -> set[str]:
+        listed = json.loads(self.pip("list", "--format", "json").stdout)
+        return {item["name"].replace("_", "-") for item in listed}
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.program(program), *arguments], check=False, capture_output=True, text=True
+        )
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """With the package and what it depends on, and nothing else."""
+    environment = Environment.create(tmp_path_factory.mktemp("bare"))
+    environment.install(str(wheel))
+    return environment
+
+
+def test_the_wheel_works_with_grpcio_and_protobuf_alone(bare: Environment) -> None:
+    run = bare.run("python", "-I", "-W", "error", "-c", FIRST_STEPS)
+
+    # grpcio needs the one that is left out.
+    assert bare.installed() - {"typing-extensions"} == {"paidup", "grpcio", "protobuf"}
     assert (run.stdout, run.stderr) == ("ready\n", "")
+
+
+async def test_the_readmes_first_example_runs_without_the_extra(
+    bare: Environment, service: ScriptedService
+) -> None:
+    service.answer("CreateCheckoutSession", CreateCheckoutSessionResponse(url="https://pay"))
+    code = snippets("python")[0].replace("localhost:50051", service.address)
+
+    run = await asyncio.to_thread(bare.run, "python", "-I", "-W", "error", "-c", code)
+
+    assert (run.stdout, run.stderr) == ("Subscribe at https://pay\n", "")
+
+
+def test_without_the_extra_the_command_says_what_it_needs(bare: Environment) -> None:
+    run = bare.run("paidup", "check", "acme", "api_access")
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        "paidup: The command needs Typer and Rich: install paidup[cli] instead of paidup.\n"
+    )
+
+
+async def test_with_the_extra_the_command_runs(
+    wheel: Path, tmp_path: Path, service: ScriptedService
+) -> None:
+    environment = Environment.create(tmp_path / "venv")
+    await asyncio.to_thread(environment.install, f"{wheel}[cli]")
+
+    told = ["check", "acme", "api_access", "--address", service.address]
+    run = await asyncio.to_thread(environment.run, "paidup", *told)
+
+    assert (run.returncode, run.stderr) == (1, "")
+    assert [received.rpc for received in service.received] == ["CheckEntitlement"]

@@ -1,0 +1,3 @@
+from paidup.cli import main
+
+main()
