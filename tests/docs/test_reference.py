@@ -77,13 +77,13 @@ def test_every_metric_is_told_and_none_that_is_not_there(where: str) -> None:
 
 
 def test_the_endpoint_is_told_to_send_exactly_what_is_taken_in() -> None:
-    named = re.findall(r"enabled_events\[\]=([\w.]+)", page("docs/integrate.md").text)
+    named = re.findall(r"enabled_events\[\]=([\w.]+)", page("docs/go-live.md").text)
 
     assert named == sorted({*apply._RULES, *SUBSCRIPTION_TYPES})
 
 
 def test_the_api_version_that_is_told_is_the_pinned_one() -> None:
-    text = page("docs/integrate.md").text
+    text = page("docs/go-live.md").text
 
     assert f"api_version={API_VERSION}" in text
 
