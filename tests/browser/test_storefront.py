@@ -194,6 +194,32 @@ async def test_the_return_page_is_right_while_no_webhook_comes(customer: Custome
     await customer.may_use("api_access")
 
 
+@pytest.mark.parametrize("missing", ["**/dahlia/stripe.js", "**/create-checkout-session"])
+async def test_a_form_that_does_not_come_is_said(customer: Customer, missing: str) -> None:
+    await customer.page.route(missing, lambda route: route.abort())
+    await customer.go("/")
+    await customer.follow("Subscribe to Basic")
+
+    await customer.sign_in()
+
+    alert = customer.page.get_by_role("alert")
+    await expect(alert).to_contain_text("The payment form cannot be reached.")
+    await expect(alert).to_be_focused()
+
+
+async def test_what_the_server_says_against_a_sale_is_shown(customer: Customer) -> None:
+    refusal = {"error": "Not today."}
+    await customer.page.route(
+        "**/create-checkout-session", lambda route: route.fulfill(status=503, json=refusal)
+    )
+    await customer.go("/")
+    await customer.follow("Subscribe to Basic")
+
+    await customer.sign_in()
+
+    await expect(customer.page.get_by_role("alert")).to_have_text("Not today.")
+
+
 async def test_french_is_spoken_to_whoever_asks_for_it(customer: Customer) -> None:
     await customer.go("/")
 

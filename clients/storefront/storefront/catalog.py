@@ -48,7 +48,7 @@ class Catalog:
     def currencies(self) -> tuple[str, ...]:
         """Every currency in which all plans can be had."""
         found = dict.fromkeys(price.currency for plan in self.plans for price in plan.prices)
-        return tuple(currency for currency in found if all(map(_sells_in(currency), self.plans)))
+        return tuple(each for each in found if all(_sells_in(plan, each) for plan in self.plans))
 
     def plan_of(self, lookup_key: str) -> Plan | None:
         return next((plan for plan in self.plans if _has(plan, lookup_key)), None)
@@ -64,8 +64,8 @@ class Catalog:
         return [plan for plan in self.plans if feature in plan.features]
 
 
-def _sells_in(currency: str) -> Any:
-    return lambda plan: any(price.currency == currency for price in plan.prices)
+def _sells_in(plan: Plan, currency: str) -> bool:
+    return any(price.currency == currency for price in plan.prices)
 
 
 def _has(plan: Plan, lookup_key: str) -> bool:
