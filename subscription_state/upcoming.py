@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, union
+from sqlalchemy import ColumnElement, and_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state.catalog import Catalog
@@ -23,20 +23,23 @@ async def accounts_between(
     connection: AsyncConnection, start: datetime, end: datetime, *, graces: Collection[timedelta]
 ) -> list[str]:
     """List the accounts of which something ends by the clock after `start` and up to `end`."""
-
-    def within(moment: ColumnElement[Any], shift: timedelta = timedelta(0)) -> ColumnElement[bool]:
-        return and_(moment > start - shift, moment <= end - shift)
-
-    late = or_(*(within(subscription.c.unpaid_since, grace) for grace in graces))
-    ending = or_(
-        within(subscription.c.trial_end),
-        within(subscription.c.cancel_time),
-        and_(subscription.c.status == Status.PAST_DUE.value, late),
+    late = subscription.c.status == Status.PAST_DUE.value
+    subscribed = select(customer.c.account_id).join(
+        subscription, subscription.c.customer_id == customer.c.customer_id
     )
-    subscribed = (
-        select(customer.c.account_id)
-        .join(subscription, subscription.c.customer_id == customer.c.customer_id)
-        .where(customer.c.account_id.is_not(None), ending)
-    )
-    granted = select(grant.c.account_id).where(within(grant.c.expire_time))
-    return list((await connection.execute(union(subscribed, granted))).scalars())
+    # Each by an index of its own, which an OR of them all might not be.
+    ending = [
+        subscribed.where(_within(subscription.c.trial_end, start, end)),
+        subscribed.where(_within(subscription.c.cancel_time, start, end)),
+        *(
+            subscribed.where(_within(subscription.c.unpaid_since, start - each, end - each), late)
+            for each in graces
+        ),
+    ]
+    known = [each.where(customer.c.account_id.is_not(None)) for each in ending]
+    granted = select(grant.c.account_id).where(_within(grant.c.expire_time, start, end))
+    return list((await connection.execute(union(*known, granted))).scalars())
+
+
+def _within(moment: ColumnElement[Any], start: datetime, end: datetime) -> ColumnElement[bool]:
+    return and_(moment > start, moment <= end)

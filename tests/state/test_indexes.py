@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import customers, events, touches
+from subscription_state import customers, events, touches, upcoming
 from subscription_state.database import Database
 from subscription_state.events import EventFilter, EventState, Place
 from tests.builders import NOW
@@ -32,6 +32,12 @@ QUESTIONS: dict[str, Ask] = {
     "which events are newest": lambda connection: events.newest(
         connection, EventFilter(), limit=50, after=PLACE
     ),
+    "whose entitlements the clock changes soon": lambda connection: upcoming.accounts_between(
+        connection,
+        NOW,
+        NOW + timedelta(minutes=1),
+        graces=[timedelta(0), timedelta(days=3)],
+    ),
     "which events an account has": lambda connection: events.newest(
         connection, EventFilter(account_id="acct_1"), limit=50
     ),
@@ -50,6 +56,15 @@ FILL = {
     "event": (
         "INSERT INTO event (event_id, type, customer_id, create_time, receive_time, deliveries,"
         " state, attempts) VALUES (:key, 'invoice.paid', :key, :time, :time, 1, 'applied', 0)"
+    ),
+    "subscription": (
+        "INSERT INTO subscription (subscription_id, customer_id, status, items, create_time,"
+        " trial_end, cancel_time, unpaid_since, first_payment) VALUES (:key, :key, 'past_due',"
+        " '[]', :time, :time, :time, :time, 'confirmed')"
+    ),
+    "grant": (
+        'INSERT INTO "grant" (grant_id, account_id, feature, expire_time, note, creator,'
+        " create_time) VALUES (:key, :account, 'feature', :time, '', '', :time)"
     ),
 }
 ROWS = 5000
