@@ -61,6 +61,8 @@ class Stream:
         self._reset = False
         self._complete = False
         self._resumed = self._sent = resume
+        #: By the loop's clock: when the caller has to be told how far all is sent, by silence else.
+        self._beat_at = 0.0
 
     def put(self, account_id: str, part: bytes) -> None:
         """Have an account's state sent, in place of any that still waits."""
@@ -125,7 +127,7 @@ class Stream:
 
     async def _go_on(self) -> None:
         try:
-            async with asyncio.timeout(HEARTBEAT.total_seconds()):
+            async with asyncio.timeout_at(self._beat_at):
                 await self._woken.wait()
         except TimeoutError:
             await self._heartbeat()
@@ -134,13 +136,21 @@ class Stream:
         if self._reset:
             await self._begin_anew()
         await self._flush()
+        # What the clock brings moves no revision on: a flow of that must not pass for silence.
+        if asyncio.get_running_loop().time() >= self._beat_at:
+            await self._heartbeat()
 
     async def _heartbeat(self) -> None:
-        # Silence tells that nobody knows whether anything changed.
-        if not self._source.is_fresh() or self._waiting or self._reset:
+        if self._waiting or self._reset:
             return
-        self._sent = self._through()
-        await self._send(self._source.stamp(self._sent))
+        self._beat_later()
+        # Silence tells that nobody knows whether anything changed.
+        if self._source.is_fresh():
+            self._sent = self._through()
+            await self._send(self._source.stamp(self._sent))
+
+    def _beat_later(self) -> None:
+        self._beat_at = asyncio.get_running_loop().time() + HEARTBEAT.total_seconds()
 
     async def _flush(self) -> None:
         """Send what waits. Only the last message may say that all is sent."""
@@ -151,6 +161,8 @@ class Stream:
             await self._send(part + self._source.stamp(self._sent))
         for part in parts[-1:]:
             await self._send(part + self._source.stamp(through))
+            if through != self._sent:
+                self._beat_later()
             self._sent = through
 
     def _through(self) -> Revision | None:

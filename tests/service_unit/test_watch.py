@@ -156,6 +156,31 @@ async def test_heartbeats_come_while_the_feed_is_followed_and_no_longer(stub, pa
     call.cancel()
 
 
+async def test_heartbeats_come_among_messages_that_bring_no_new_revision(stub, parts, monkeypatch):
+    monkeypatch.setattr(watch_stream, "HEARTBEAT", watch_stream.HEARTBEAT / 30)
+    call = watch(stub, "acct_1")
+    begun = await until(call, None)
+    flowing = asyncio.create_task(_flow(parts, "acct_1", pause=0.005))
+    try:
+        kinds = [(await call.read()).WhichOneof("kind") for _ in range(20)]
+        beat = await asyncio.wait_for(until(call, None), LONGEST)
+        after = [(await call.read()).WhichOneof("kind") for _ in range(20)]
+    finally:
+        flowing.cancel()
+        call.cancel()
+
+    assert "account" in kinds, "nothing flowed, so silence would have brought the heartbeat"
+    assert "account" in after
+    assert beat.revision == begun.revision
+
+
+async def _flow(parts: Parts, account_id: str, *, pause: float) -> None:
+    """Hand an account out again and again, as ends by the clock do."""
+    while True:
+        await parts.watchers._put([account_id])
+        await asyncio.sleep(pause)
+
+
 async def _until_silent(call) -> None:
     pause = watch_stream.HEARTBEAT.total_seconds() * 10
     while True:
