@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from billing_service import page_tokens, validation
+from billing_service import admin_validation, page_tokens, validation
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.erasure import Erasure
@@ -56,7 +56,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def ListEvents(
         self, request: pb.ListEventsRequest, _context: Context
     ) -> pb.ListEventsResponse:
-        validation.list_events_request(request)
+        admin_validation.list_events_request(request)
         page = await self._event_log.list_page(
             EventFilter(account_id=request.account_id, state=_STATES[request.state]),
             size=page_tokens.page_size(request.page_size),
@@ -70,14 +70,14 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def ReplayEvent(
         self, request: pb.ReplayEventRequest, _context: Context
     ) -> pb.ReplayEventResponse:
-        validation.replay_request(request)
+        admin_validation.replay_request(request)
         event = await self._event_log.replay(request.event_id)
         return pb.ReplayEventResponse(event=event_to_proto(event))
 
     async def RefreshAccount(
         self, request: pb.RefreshAccountRequest, _context: Context
     ) -> pb.RefreshAccountResponse:
-        validation.account_request(request)
+        admin_validation.account_request(request)
         refreshed = await self._refresh.refresh(request.account_id)
         return pb.RefreshAccountResponse(
             subscriptions=[subscription_to_proto(each) for each in refreshed.subscriptions],
@@ -88,7 +88,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def LinkCustomer(
         self, request: pb.LinkCustomerRequest, _context: Context
     ) -> pb.LinkCustomerResponse:
-        validation.link_request(request)
+        admin_validation.link_request(request)
         linked = await self._links.link(request.account_id, request.customer_id)
         return pb.LinkCustomerResponse(
             subscriptions=[subscription_to_proto(each) for each in linked.subscriptions],
@@ -98,14 +98,14 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def EraseAccount(
         self, request: pb.EraseAccountRequest, _context: Context
     ) -> pb.EraseAccountResponse:
-        validation.account_request(request)
+        admin_validation.account_request(request)
         erased = await self._erasure.erase(request.account_id)
         return pb.EraseAccountResponse(erased_events=erased)
 
     async def ExplainEntitlement(
         self, request: pb.ExplainEntitlementRequest, _context: Context
     ) -> pb.ExplainEntitlementResponse:
-        validation.explain_request(request)
+        admin_validation.explain_request(request)
         subject = Subject(feature=request.feature, product_id=request.product_id)
         explanation = await self._explanations.explain(request.account_id, subject)
         return pb.ExplainEntitlementResponse(
@@ -119,7 +119,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def CreateGrant(
         self, request: pb.CreateGrantRequest, _context: Context
     ) -> pb.CreateGrantResponse:
-        validation.create_grant_request(request, now=datetime.now(UTC))
+        admin_validation.create_grant_request(request, now=datetime.now(UTC))
         granted = await self._grants.create(_wish(request), creator=UNKNOWN_CALLER)
         return pb.CreateGrantResponse(
             grant=grant_to_proto(granted.grant), revision=str(granted.revision)
@@ -128,7 +128,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     async def RevokeGrant(
         self, request: pb.RevokeGrantRequest, _context: Context
     ) -> pb.RevokeGrantResponse:
-        validation.revoke_grant_request(request)
+        admin_validation.revoke_grant_request(request)
         revoked = await self._grants.revoke(request.grant_id)
         return pb.RevokeGrantResponse(
             grant=grant_to_proto(revoked.grant), revision=str(revoked.revision)

@@ -2,26 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from billing_service.errors import InvalidRequest, UrlNotAllowed, Violation
+from billing_service.errors import UrlNotAllowed
 from billing_service.urls import MAX_URL, AllowedOrigins
+from billing_service.violations import (
+    MAX_ID,
+    MAX_LOOKUP_KEY,
+    UUID,
+    Violations,
+    account_id,
+    subject,
+)
 from paidup.v1 import admin_service_pb2 as admin
 from paidup.v1 import billing_service_pb2 as pb
 
-MAX_ACCOUNT_ID = 200
-MAX_ID = 255
 MAX_LINE_ITEMS = 40
 MAX_CHECKS = 1000
 MAX_WATCHED = 10_000
 MAX_QUANTITY = 999_999
 MAX_TRIAL_DAYS = 730
 MAX_EMAIL = 512
-MAX_LOOKUP_KEY = 200
 MAX_CUSTOM_TEXT = 1200
-MAX_NOTE = 1000
 #: Stripe's limits of metadata, less the entry that is ours.
 MAX_METADATA = 49
 MAX_METADATA_KEY = 40
@@ -31,58 +33,8 @@ SESSION_ID_TEMPLATE = "{CHECKOUT_SESSION_ID}"
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,4})?|auto")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-#: A customer's id becomes part of an address: it must not lead elsewhere.
-_CUSTOMER_ID = re.compile(r"\w[\w.@+-]*")
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 #: Brackets are how Stripe's forms nest: with them a key could pass for another.
 _METADATA_KEY = re.compile(r"[^\x00-\x1f\x7f\[\]]*")
-
-Rule = re.Pattern[str]
-
-
-class Violations:
-    """Collects what is wrong with one request."""
-
-    def __init__(self) -> None:
-        self._found: list[Violation] = []
-
-    def add(self, field: str, description: str) -> None:
-        self._found.append(Violation(field=field, description=description))
-
-    def check(self, field: str, ok: bool, description: str) -> None:  # noqa: FBT001 - a claim about the field
-        if not ok:
-            self.add(field, description)
-
-    def text(
-        self,
-        field: str,
-        value: str,
-        *,
-        longest: int,
-        required: bool = False,
-        rule: Rule = _PRINTABLE,
-    ) -> None:
-        """Check a text's presence, length and form."""
-        if not value:
-            self.check(field, not required, "Is required.")
-            return
-        if len(value) > longest:
-            # A rule may take the square of the length: it never sees what is too long.
-            self.add(field, f"Has more than {longest} characters.")
-            return
-        self.check(field, bool(rule.fullmatch(value)), "Has not the form that it must have.")
-
-    def raise_any(self) -> None:
-        if self._found:
-            raise InvalidRequest(*self._found)
-
-
-def account_id(value: str, found: Violations, field: str = "account_id") -> None:
-    found.text(field, value, longest=MAX_ACCOUNT_ID, required=True)
-    # One that Stripe's events could not name again is none: see `from_stripe.account_of`.
-    invisible = bool(_PRINTABLE.fullmatch(value)) and not value.isprintable()
-    found.check(field, not invisible, "Holds characters that cannot be seen.")
 
 
 def checkout_request(request: pb.CreateCheckoutSessionRequest, origins: AllowedOrigins) -> None:
@@ -93,7 +45,7 @@ def checkout_request(request: pb.CreateCheckoutSessionRequest, origins: AllowedO
     _form(request, found)
     _metadata(request.metadata, found)
     _urls(request, found)
-    found.text("request_id", request.request_id, longest=36, rule=_UUID)
+    found.text("request_id", request.request_id, longest=36, rule=UUID)
     found.raise_any()
     for field in ("return_url", "success_url", "cancel_url"):
         allowed_url(field, getattr(request, field), origins)
@@ -172,7 +124,7 @@ def portal_request(request: pb.CreatePortalSessionRequest, origins: AllowedOrigi
 def check_request(request: pb.CheckEntitlementRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
-    _subject(request, found)
+    subject(request, found)
     _consistency(request, found)
     found.raise_any()
 
@@ -185,7 +137,7 @@ def batch_check_request(request: pb.BatchCheckEntitlementsRequest) -> None:
     for index, check in enumerate(checks[:MAX_CHECKS]):
         field = f"checks[{index}]."
         account_id(check.account_id, found, f"{field}account_id")
-        _subject(check, found, field)
+        subject(check, found, field)
     _consistency(request, found)
     found.raise_any()
 
@@ -206,20 +158,6 @@ def watch_request(request: pb.WatchEntitlementsRequest) -> None:
     found.raise_any()
 
 
-def _subject(
-    check: pb.CheckEntitlementRequest
-    | pb.BatchCheckEntitlementsRequest.Check
-    | admin.ExplainEntitlementRequest,
-    found: Violations,
-    within: str = "",
-) -> None:
-    subject = check.WhichOneof("subject")
-    if subject is None:
-        found.add(f"{within}subject", "A feature or a product is required.")
-        return
-    found.text(f"{within}{subject}", getattr(check, subject), longest=MAX_ID, required=True)
-
-
 def _consistency(
     request: pb.CheckEntitlementRequest
     | pb.BatchCheckEntitlementsRequest
@@ -230,71 +168,10 @@ def _consistency(
         found.add("consistency.requirement", "Is required.")
 
 
-def explain_request(request: admin.ExplainEntitlementRequest) -> None:
-    found = Violations()
-    account_id(request.account_id, found)
-    _subject(request, found)
-    found.raise_any()
-
-
-def create_grant_request(request: admin.CreateGrantRequest, *, now: datetime) -> None:
-    found = Violations()
-    account_id(request.account_id, found)
-    found.text("feature", request.feature, longest=MAX_LOOKUP_KEY, required=True)
-    found.text("note", request.note, longest=MAX_NOTE, required=True)
-    found.text("request_id", request.request_id, longest=36, rule=_UUID)
-    if request.HasField("expire_time"):
-        _later("expire_time", request.expire_time, now, found)
-    found.raise_any()
-
-
-def _later(field: str, stamp: Timestamp, now: datetime, found: Violations) -> None:
-    try:
-        moment = stamp.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        found.add(field, "Is no time.")
-        return
-    found.check(field, moment > now, "Must be in the future.")
-
-
-def revoke_grant_request(request: admin.RevokeGrantRequest) -> None:
-    found = Violations()
-    found.text("grant_id", request.grant_id, longest=MAX_ID, required=True)
-    found.raise_any()
-
-
 def account_page_request(request: pb.ListSubscriptionsRequest | admin.ListGrantsRequest) -> None:
     found = Violations()
     account_id(request.account_id, found)
     found.check("page_size", request.page_size >= 0, "Must not be negative.")
-    found.raise_any()
-
-
-def list_events_request(request: admin.ListEventsRequest) -> None:
-    found = Violations()
-    if request.account_id:
-        account_id(request.account_id, found)
-    found.check("state", request.state in admin.EventState.values(), "Is not known here.")
-    found.check("page_size", request.page_size >= 0, "Must not be negative.")
-    found.raise_any()
-
-
-def replay_request(request: admin.ReplayEventRequest) -> None:
-    found = Violations()
-    found.text("event_id", request.event_id, longest=MAX_ID, required=True)
-    found.raise_any()
-
-
-def account_request(request: admin.RefreshAccountRequest | admin.EraseAccountRequest) -> None:
-    found = Violations()
-    account_id(request.account_id, found)
-    found.raise_any()
-
-
-def link_request(request: admin.LinkCustomerRequest) -> None:
-    found = Violations()
-    account_id(request.account_id, found)
-    found.text("customer_id", request.customer_id, longest=MAX_ID, required=True, rule=_CUSTOMER_ID)
     found.raise_any()
 
 
