@@ -9,7 +9,7 @@ from soak.run import Plan, Result, soak
 from tests.leaks import assert_nothing_leaked
 
 #: Short of it, nothing would have been tried.
-AT_LEAST = {"purchase": 20, "end": 1, CLOCK_MOVED: 24, KILLED: 1}
+AT_LEAST = {"purchase": 10, "end": 1, CLOCK_MOVED: 24, KILLED: 1}
 INJECTED = ("duplicated", "dropped", "delayed", "reordered", "rate_limited", "failed")
 
 

@@ -67,14 +67,16 @@ async def test_events_of_everybody_are_listed_without_an_account(bought, adminis
     assert {each.event_id for each in ours} < {each.event_id for each in everybodys}
 
 
-async def test_only_the_state_that_was_asked_for_is_listed(bought, administration, account):
+@pytest.mark.parametrize("state", [admin.EVENT_STATE_APPLIED, admin.EVENT_STATE_SKIPPED])
+async def test_only_the_state_that_was_asked_for_is_listed(bought, administration, account, state):
     await bought()
+    everything = await _everything(administration, account_id=account)
 
-    applied = await _everything(administration, account_id=account, state=admin.EVENT_STATE_APPLIED)
+    listed = await _everything(administration, account_id=account, state=state)
     failed = await _everything(administration, account_id=account, state=admin.EVENT_STATE_FAILED)
 
-    assert {each.state for each in applied} == {admin.EVENT_STATE_APPLIED}
-    assert failed == []
+    assert listed == [each for each in everything if each.state == state]
+    assert (bool(everything), failed) == (True, [])
 
 
 async def test_an_account_that_was_never_heard_of_has_no_events(administration):
