@@ -9,12 +9,14 @@ import typer
 import uvloop
 from rich.console import Console
 
-from billing_service import catalog_commands, doctor, server, sync_command
+from billing_service import catalog_commands, doctor, server, sync_command, workers
 from billing_service.catalog_file import CatalogInvalid
 from billing_service.errors import BillingError
+from billing_service.listening import PortTaken
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_errors import StripeRefused
 from billing_service.sync import AlreadyRunning
+from billing_service.worker import REFUSED, WorkerFailed
 from subscription_state import logs, migrate
 from subscription_state.database import Database
 from subscription_state.errors import StateError
@@ -37,19 +39,36 @@ EXPECTED = (
     StateError,
     BillingError,
     StripeRefused,
-    server.PortTaken,
+    PortTaken,
+    WorkerFailed,
     CatalogInvalid,
     AlreadyRunning,
 )
 EXIT_FAILED = 1
+MOST_WORKERS = 64
 #: For a job that is started again and again: somebody else is doing it.
 EXIT_CODES: dict[type[Exception], int] = {AlreadyRunning: 3}
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    *,
+    processes: Annotated[
+        int,
+        typer.Option("--workers", min=1, max=MOST_WORKERS, help="Processes that share the port."),
+    ] = 1,
+) -> None:
     """Serve gRPC until SIGTERM, which finishes the calls in flight first."""
-    _run(ServiceSettings, server.serve)
+    if processes == 1:
+        _run(ServiceSettings, server.serve)
+    else:
+        _run(ServiceSettings, lambda settings: workers.serve(settings, processes))
+
+
+@app.command(hidden=True)
+def worker(socket: Annotated[Path, typer.Argument(help="Where to answer who started it.")]) -> None:
+    """Serve as one of several processes; `serve --workers` starts it."""
+    _run(ServiceSettings, lambda settings: server.serve(settings, socket), failed=REFUSED)
 
 
 @app.command(name="migrate")
@@ -103,7 +122,12 @@ def doctor_() -> None:
 S = TypeVar("S", bound=StateSettings)
 
 
-def _run(settings_type: type[S], work: Callable[[S], Coroutine[Any, Any, T]]) -> T:
+def _run(
+    settings_type: type[S],
+    work: Callable[[S], Coroutine[Any, Any, T]],
+    *,
+    failed: int = EXIT_FAILED,
+) -> T:
     """Read the settings, then do the work; what a person can mend is told without a traceback."""
     try:
         settings = load(settings_type)
@@ -115,4 +139,4 @@ def _run(settings_type: type[S], work: Callable[[S], Coroutine[Any, Any, T]]) ->
         return uvloop.run(work(settings))
     except EXPECTED as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
-        sys.exit(EXIT_CODES.get(type(error), EXIT_FAILED))
+        sys.exit(EXIT_CODES.get(type(error), failed))

@@ -88,3 +88,5 @@ HANDLING_SECONDS = Histogram(
 VERIFIED = Stopwatch()
 SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")
+WORKERS = Gauge("paidup_workers", "Processes that serve.")
+WORKER_RESTARTS = Counter("paidup_worker_restarts", "Workers that ended and were started again.")

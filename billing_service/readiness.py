@@ -16,6 +16,7 @@ from subscription_state.errors import SchemaOutdated, StateUnavailable
 log = logging.getLogger(__name__)
 
 SERVICES = ("", "paidup.v1.BillingService", "paidup.v1.AdminService")
+STARTING = "starting"
 CHECK_EVERY = 1.0
 #: Being ready does not wait longer for Stripe, in seconds.
 ACCOUNT_TIMEOUT = 3.0
@@ -35,7 +36,7 @@ class Readiness:
         self._bind_at = 0.0
         #: Set once the database is known to belong to the key's account.
         self.bound = asyncio.Event()
-        self.problem: str | None = "starting"
+        self.problem: str | None = STARTING
 
     async def begin(self) -> None:
         """Say that nothing is served yet; gRPC's health service begins with the contrary."""

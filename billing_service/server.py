@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from pathlib import Path
 
 import grpc
-from aiohttp import web
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from billing_service import metrics
 from billing_service.composition import Parts, compose
 from billing_service.interceptors import CallInterceptor
-from billing_service.operations_http import operations_app
+from billing_service.listening import PortTaken, announce
+from billing_service.operations_http import operations_app, served, served_at
 from billing_service.readiness import Readiness
 from billing_service.settings import ServiceSettings
 from billing_service.watchers import Watchers
@@ -31,8 +32,6 @@ MAX_MESSAGE = 4 * 1024 * 1024
 GRACE = 20
 
 OPTIONS = [
-    # A forgotten process must not share the port in silence.
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 16 * 1024),
     # Clients ping every 30 s, also between calls; stricter servers end their connections.
@@ -45,43 +44,69 @@ OPTIONS = [
 ]
 
 
-class PortTaken(Exception):
-    """Something else listens there already."""
+async def serve(settings: ServiceSettings, worker: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; raise `PortTaken` or `WrongDeployment` at the start.
 
-
-async def serve(settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; raise `PortTaken` or `WrongDeployment` at the start."""
+    `worker` is for one of several processes that share the port: where it answers whoever
+    started it, and speaks for all. It ends with that process too.
+    """
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stop_on_signals(stopping)
+    orphaned = asyncio.create_task(_end_with_parent(stopping)) if worker else None
     parts = compose(settings)
     try:
-        await _serve(settings, parts, stopping)
+        await _serve(settings, parts, stopping, worker)
     finally:
         await parts.close()
+        if orphaned is not None:
+            orphaned.cancel()
+            await asyncio.gather(orphaned, return_exceptions=True)
 
 
-async def _serve(settings: ServiceSettings, parts: Parts, stopping: asyncio.Event) -> None:
+def stop_on_signals(stopping: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+
+async def _end_with_parent(stopping: asyncio.Event) -> None:
+    """Stop when whoever holds the other end of standard input is gone, however it went."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        await reader.read()
+        stopping.set()
+    finally:
+        transport.close()
+
+
+async def _serve(
+    settings: ServiceSettings, parts: Parts, stopping: asyncio.Event, worker: Path | None
+) -> None:
     health_servicer = health.aio.HealthServicer()
     readiness = Readiness(parts.database, parts.stripe, health_servicer)
-    server = build_server(parts, health_servicer)
+    server = build_server(parts, health_servicer, shares_port=worker is not None)
     port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
-    async with _operations(settings, readiness):
+    app = operations_app(readiness)
+    metrics.WORKERS.set(1)
+    async with served_at(app, worker) if worker else served(app, settings.metrics_listen):
         await readiness.begin()
         await server.start()
-        _announce(settings.grpc_listen, port)
+        announce("listening on", settings.grpc_listen.rpartition(":")[0], port)
         following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
         working = asyncio.create_task(_work(parts, readiness))
         feeding = asyncio.create_task(parts.feed.run())
         watching = asyncio.create_task(parts.watchers.run())
         tasks = (following, working, feeding, watching)
-        await _first_of(stopping, *tasks)
+        await first_of(stopping, *tasks)
         following.cancel()
         await _drain(settings, server, readiness, parts.watchers)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    _raise_failure(*tasks)
+    raise_failure(*tasks)
 
 
 async def _work(parts: Parts, readiness: Readiness) -> None:
@@ -95,8 +120,12 @@ async def _work(parts: Parts, readiness: Readiness) -> None:
         await asyncio.gather(listening, return_exceptions=True)
 
 
-def build_server(parts: Parts, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=OPTIONS)
+def build_server(
+    parts: Parts, health_servicer: health.aio.HealthServicer, *, shares_port: bool = False
+) -> grpc.aio.Server:
+    # Unless they were started together, a forgotten process must not share the port in silence.
+    sharing = ("grpc.so_reuseport", int(shares_port))
+    server = grpc.aio.server(interceptors=[CallInterceptor()], options=[sharing, *OPTIONS])
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(parts.admin_servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -116,36 +145,10 @@ def _bind(server: grpc.aio.Server, listen: str, variable: str) -> int:
     try:
         return server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise PortTaken(f"Cannot listen on {listen}: choose another with {variable}.") from error
+        raise PortTaken(listen, variable) from error
 
 
-def _announce(listen: str, port: int) -> None:
-    host = listen.rpartition(":")[0]
-    print(f"billing_service listening on {host}:{port}", flush=True)  # noqa: T201 - whoever started it waits for this line
-
-
-@asynccontextmanager
-async def _operations(settings: ServiceSettings, readiness: Readiness) -> AsyncIterator[None]:
-    runner = web.AppRunner(operations_app(readiness), access_log=None)
-    await runner.setup()
-    host, _, port = settings.metrics_listen.rpartition(":")
-    try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise PortTaken(
-            f"Cannot listen on {settings.metrics_listen}: choose another with "
-            "PAIDUP_METRICS_LISTEN."
-        ) from error
-    bound = runner.addresses[0][1]
-    print(f"billing_service metrics on http://{host}:{bound}", flush=True)  # noqa: T201 - likewise
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-
-
-async def _first_of(stopping: asyncio.Event, *tasks: "asyncio.Task[None]") -> None:
+async def first_of(stopping: asyncio.Event, *tasks: "asyncio.Task[None]") -> None:
     """Wait for the signal, or for a task that ended: they never should."""
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,7 +169,7 @@ async def _drain(
     log.info("stopped")
 
 
-def _raise_failure(*tasks: "asyncio.Task[None]") -> None:
+def raise_failure(*tasks: "asyncio.Task[None]") -> None:
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error

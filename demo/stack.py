@@ -41,6 +41,8 @@ class Stack:
     #: More settings for gateway and service.
     settings: Mapping[str, str] = field(default_factory=dict)
     catalog: Path | None = CATALOG
+    #: Processes of the service, where there are to be several.
+    workers: int = 1
     #: Every line that any process wrote.
     log: list[str] = field(default_factory=list)
     secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
@@ -105,7 +107,8 @@ class Stack:
         return await self._start_process("webhook_gateway", ["webhook_gateway"])
 
     async def start_service(self) -> Process:
-        return await self._start_process("billing_service", ["billing_service", "serve"])
+        shared = ["--workers", str(self.workers)] if self.workers > 1 else []
+        return await self._start_process("billing_service", ["billing_service", "serve", *shared])
 
     async def start_storefront(self, listen: str, **settings: str) -> Process:
         env = {

@@ -6,8 +6,9 @@ from grpc_health.v1 import health, health_pb2
 
 from billing_service import cli, server
 from billing_service import readiness as readiness_module
+from billing_service.listening import PortTaken
+from billing_service.operations_http import operations_app, served
 from billing_service.readiness import Readiness, bind
-from billing_service.server import PortTaken
 from demo.processes import Process
 from demo.stack import API_KEY, PUBLISHABLE_KEY
 from subscription_state import deployment
@@ -200,7 +201,7 @@ async def test_a_port_in_use_is_named(database_url, script):
     settings = settings_for(script.url, database_url).model_copy(update={"metrics_listen": taken})
 
     with pytest.raises(PortTaken, match=f"{taken}.*PAIDUP_METRICS_LISTEN"):
-        async with server._operations(settings, None):
+        async with served(operations_app(None), settings.metrics_listen):
             pytest.fail("two servers at one port")
     with pytest.raises(PortTaken, match=f"{taken}.*PAIDUP_GRPC_LISTEN"):
         server._bind(grpc.aio.server(options=server.OPTIONS), taken, "PAIDUP_GRPC_LISTEN")
