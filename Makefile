@@ -7,12 +7,17 @@ CODE   := bench billing_service demo docs soak stripe_emulator subscription_stat
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
+NODE   := clients/node
+PROTOC_NODE := $(PROTOC) --plugin=protoc-gen-ts_proto=$(NODE)/node_modules/.bin/protoc-gen-ts_proto \
+          --ts_proto_opt=outputServices=grpc-js,outputClientImpl=false,outputJsonMethods=false,useExactTypes=false \
+          --ts_proto_opt=env=node,esModuleInterop=true,importSuffix=.js,annotateFilesWithVersion=false \
+          --ts_proto_opt=removeEnumPrefix=true,unrecognizedEnum=false
 LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
           --no-emit-find-links --no-emit-package paidup --custom-compile-command "make lock"
 IMAGE  ?= paidup:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto proto-check lock bench soak image clean
+.PHONY: help setup demo test check proto proto-check node-proto node-check lock bench soak image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +38,7 @@ demo: setup ## Play a subscription's life through real processes (ONCE=1: then e
 test: setup ## Run every test, as many files at a time as there are cores
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
 
-check: setup proto-check ## Format, lint, types, arrows between packages, Dockerfile
+check: setup proto-check node-check ## Format, lint, types, arrows between packages, Dockerfile
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -52,6 +57,19 @@ proto-check: setup ## Lint and format of proto/, and stubs that match it
 	diff --recursive --brief --exclude=__pycache__ --exclude=__init__.py $$drift/paidup/v1 $(STUBS)/paidup/v1 \
 	    || { echo "The stubs differ from proto/: run make proto."; exit 1; }
 
+node-proto: setup ## Generate the stubs of clients/node from proto/
+	@$(BIN)/python -m tests.node_packages $(NODE)
+	$(BIN)/python $(PROTOC_NODE) --ts_proto_out=$(NODE)/src/generated
+
+node-check: setup ## Types, lint, format and stubs of clients/node, where Node is
+	@if reason=$$($(BIN)/python -m tests.node_packages $(NODE) 2>&1); then \
+	    (cd $(NODE) && npm --loglevel=error run check) && \
+	    drift=$$(mktemp -d) && trap 'rm -rf "$$drift"' EXIT && \
+	    $(BIN)/python $(PROTOC_NODE) --ts_proto_out=$$drift && \
+	    { diff --recursive --brief $$drift $(NODE)/src/generated \
+	        || { echo "The stubs differ from proto/: run make node-proto."; exit 1; }; }; \
+	else echo "Skipped $(NODE): $$reason"; fi
+
 lock: setup ## Lock the dependencies anew, with hashes
 	$(LOCK) pyproject.toml --output-file requirements/server.txt
 	$(LOCK) --group build --output-file requirements/build.txt
@@ -68,4 +86,5 @@ image: ## Build the container image (IMAGE=name:tag)
 	docker build --tag $(IMAGE) .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules tests/browser/node/node_modules
+	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules tests/browser/node/node_modules \
+	    $(NODE)/node_modules $(NODE)/build $(NODE)/dist

@@ -1,10 +1,15 @@
-"""Packages for Node that tests need, installed from the lock that lies in their folder."""
+"""Packages for Node that tests need, installed from the lock that lies in their folder.
+
+`python -m tests.node_packages FOLDER` installs them; where that cannot be, it prints why and
+ends with 1.
+"""
 
 import fcntl
 import functools
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 OLDEST_NODE = 20
@@ -46,3 +51,7 @@ def _install(folder: Path) -> str:
         return f"npm could not install the locked packages (exit code {done.returncode})."
     installed.write_text(wanted)
     return ""
+
+
+if __name__ == "__main__":
+    sys.exit(unavailable(Path(sys.argv[1])) or None)
