@@ -19,7 +19,9 @@ from subscription_state.apply import is_of_interest
 from subscription_state.database import Database
 from subscription_state.tables import event
 
-CONCURRENT = 16
+CONCURRENT = 8
+#: Seconds for one answer: here it is judged what is said, not how fast.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +75,9 @@ async def _compare(
     products: set[str],
     truths: list[Truth],
 ) -> Divergence | None:
-    answer = await client.check_entitlement(account_id=life.account, feature=feature)
+    answer = await client.check_entitlement(
+        account_id=life.account, feature=feature, timeout=PATIENCE
+    )
     name = EntitlementReason.Name(answer.entitlement.reason)
     decided = name.removeprefix("ENTITLEMENT_REASON_")
     right = reason(truths, products, datetime.now(UTC))
