@@ -23,6 +23,36 @@ SECONDS = 300
 OFFLINE = re.compile(r"ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENOTCACHED|ENETUNREACH")
 
 
+TYPED_USE = """
+import { BillingClient, EntitlementCache, UiMode } from "paidup";
+import type { CheckEntitlementResponse, Decision, Subscription } from "paidup";
+import { AdminServiceService } from "paidup/v1/admin_service";
+
+export async function use(client: BillingClient): Promise<void> {
+  const given = { accountId: "acme", feature: "api_access" };
+  const check: CheckEntitlementResponse = await client.checkEntitlement(given);
+  const entitled: boolean = await client.entitled("acme", { productId: "p" }, { timeoutMs: 1 });
+  for await (const each of client.iterSubscriptions({ accountId: "acme" })) {
+    const subscription: Subscription = each;
+    console.log(subscription, check, entitled, AdminServiceService.createGrant.path);
+  }
+  const lineItems = [{ price: "pro_monthly" }];
+  await client.createCheckoutSession({ accountId: "acme", lineItems, uiMode: UiMode.HOSTED_PAGE });
+  const cache = await EntitlementCache.open(client, { failOpen: false });
+  const decision: Decision = cache.peek("acme", { feature: "api_access" });
+  console.log(decision.entitled);
+  // @ts-expect-error A check names one thing.
+  await client.entitled("acme", {});
+  // @ts-expect-error A check names one thing only.
+  await client.entitled("acme", { feature: "a", productId: "b" });
+  // @ts-expect-error Whose portal?
+  await client.createPortalSession({});
+  // @ts-expect-error There is no such field.
+  await client.createPortalSession({ accountId: "acme", returnURL: "https://shop.example" });
+}
+"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def packages() -> None:
     if reason := unavailable(FOLDER):
@@ -143,6 +173,19 @@ async def test_what_is_delivered_runs_the_readmes_first_example(tmp_path: Path) 
     assert {path.name for path in own.iterdir()} == {"LICENSE", "README.md", "dist", "package.json"}
     assert not (tmp_path / "node_modules" / "express").exists()
     assert not (tmp_path / "node_modules" / "typescript").exists()
+
+
+async def test_what_is_delivered_has_precise_types(tmp_path: Path) -> None:
+    await installed(tmp_path)
+    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
+    (tmp_path / "use.ts").write_text(TYPED_USE)
+    modules = FOLDER / "node_modules"
+    node_types = ["--types", "node", "--typeRoots", str(modules / "@types")]
+    options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", *node_types]
+
+    compiler = str(modules / ".bin" / "tsc")
+
+    assert await run(compiler, *options, "use.ts", cwd=tmp_path) == (0, "")
 
 
 def test_the_lock_and_the_package_are_as_the_project_wants_them() -> None:
