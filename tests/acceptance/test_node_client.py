@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.node_packages import unavailable
 
 FOLDER = Path(__file__).parents[2] / "clients" / "node"
 SECONDS = 300
+
+#: Compilers and installers are slow on a busy machine.
+pytestmark = pytest.mark.timeout(2 * SECONDS)
 
 #: What npm says where there is no registry to ask.
 OFFLINE = re.compile(r"ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENOTCACHED|ENETUNREACH")
@@ -142,50 +146,59 @@ async def test_the_client_and_its_guide_work_with_the_real_service(tmp_path: Pat
     assert re.search(r"^# pass [1-9]", output, re.MULTILINE), output
 
 
-async def installed(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def delivered(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install what is delivered into an empty folder, with what it needs to run alone."""
-    packed = json.loads(await npm("pack", "--silent", "--json", "--pack-destination", str(folder)))
-    (folder / "package.json").write_text('{"private": true}')
-    command = ["npm", "install", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    code, output = await run(*command, f"./{packed[0]['filename']}", cwd=folder)
-    if code and OFFLINE.search(output):
+    folder = tmp_path_factory.mktemp("delivered")
+    pack = ["npm", "pack", "--silent", "--json", "--pack-destination", str(folder)]
+    packed = subprocess.run(pack, cwd=FOLDER, capture_output=True, check=True, timeout=SECONDS)
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    install = ["npm", "install", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(
+        [*install, f"./{json.loads(packed.stdout)[0]['filename']}"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    if done.returncode and OFFLINE.search(done.stdout):
         pytest.skip("npm has no registry to install the client's dependencies from.")
-    assert code == 0, output
+    assert done.returncode == 0, done.stdout
+    return folder
 
 
-async def test_what_is_delivered_runs_the_readmes_first_example(tmp_path: Path) -> None:
-    await installed(tmp_path)
+async def test_what_is_delivered_runs_the_readmes_first_example(delivered: Path) -> None:
     readme = (FOLDER / "README.md").read_text()
     example = re.findall(r"^```js\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0]
 
     async with running(service_class=ScriptedService) as service:
         session = CreateCheckoutSessionResponse(url="https://checkout.example/cs_1")
         service.answer("CreateCheckoutSession", session)
-        (tmp_path / "first.mjs").write_text(example.replace("localhost:50051", service.address))
-        code, output = await run("node", "first.mjs", cwd=tmp_path)
+        (delivered / "first.mjs").write_text(example.replace("localhost:50051", service.address))
+        code, output = await run("node", "first.mjs", cwd=delivered)
 
     assert (code, output) == (0, "Subscribe at https://checkout.example/cs_1\n")
     assert [received.rpc for received in service.received] == [
         "CheckEntitlement",
         "CreateCheckoutSession",
     ]
-    own = tmp_path / "node_modules" / "paidup"
+    own = delivered / "node_modules" / "paidup"
     assert {path.name for path in own.iterdir()} == {"LICENSE", "README.md", "dist", "package.json"}
-    assert not (tmp_path / "node_modules" / "express").exists()
-    assert not (tmp_path / "node_modules" / "typescript").exists()
+    assert not (delivered / "node_modules" / "express").exists()
+    assert not (delivered / "node_modules" / "typescript").exists()
 
 
-async def test_what_is_delivered_has_precise_types(tmp_path: Path) -> None:
-    await installed(tmp_path)
-    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
-    (tmp_path / "use.ts").write_text(TYPED_USE)
+async def test_what_is_delivered_has_precise_types(delivered: Path) -> None:
+    (delivered / "use.ts").write_text(TYPED_USE)
     modules = FOLDER / "node_modules"
     node_types = ["--types", "node", "--typeRoots", str(modules / "@types")]
     options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", *node_types]
 
     compiler = str(modules / ".bin" / "tsc")
 
-    assert await run(compiler, *options, "use.ts", cwd=tmp_path) == (0, "")
+    assert await run(compiler, *options, "use.ts", cwd=delivered) == (0, "")
 
 
 def test_the_lock_and_the_package_are_as_the_project_wants_them() -> None:
