@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from typing import Any, NoReturn
 
 import grpc
@@ -81,7 +82,8 @@ class _Call:
         self._free = most
         self._started = metrics.STARTED.labels(service, method)
         self._seconds = metrics.HANDLING_SECONDS.labels(service, method)
-        self._service = service
+        #: By code; finding one anew takes longer than counting it.
+        self._handled = cache(partial(metrics.HANDLED.labels, service, method))
 
     async def handle(self, request: Any, context: Context) -> Any:
         began = time.perf_counter()
@@ -103,7 +105,7 @@ class _Call:
         finally:
             elapsed = time.perf_counter() - began
             self._seconds.observe(elapsed)
-            metrics.HANDLED.labels(self._service, self._method, code).inc()
+            self._handled(code).inc()
             if self._method not in QUIET_METHODS:
                 log.info("call", extra=self._facts(code, elapsed))
 

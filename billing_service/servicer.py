@@ -4,7 +4,7 @@ import grpc
 
 from billing_service import page_tokens, subscription_lists, validation
 from billing_service.checkout import Checkout, Offer
-from billing_service.checks import LONGEST_WAIT, Checks, Wanted
+from billing_service.checks import ANY, LONGEST_WAIT, Checks, Wanted
 from billing_service.errors import InvalidToken
 from billing_service.order import order_from_proto
 from billing_service.portal import Flow, Portal, PortalVisit
@@ -20,7 +20,7 @@ from billing_service.to_proto import (
 from billing_service.urls import AllowedOrigins
 from billing_service.watchers import Watchers
 from paidup.v1 import billing_service_pb2 as pb
-from paidup.v1 import billing_service_pb2_grpc, entitlement_pb2
+from paidup.v1 import billing_service_pb2_grpc
 from subscription_state.database import Database
 from subscription_state.entitlements import Subject
 from subscription_state.errors import InvalidRevision
@@ -28,6 +28,9 @@ from subscription_state.from_stripe import moment
 from subscription_state.revision import Revision
 
 Context = grpc.aio.ServicerContext
+Consistent = (
+    pb.CheckEntitlementRequest | pb.BatchCheckEntitlementsRequest | pb.ListEntitlementsRequest
+)
 
 _FLOWS = {
     pb.PORTAL_FLOW_UNSPECIFIED: Flow.HOME,
@@ -107,7 +110,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         validation.check_request(request)
         subject = Subject(feature=request.feature, product_id=request.product_id)
         answer = await self._checks.check(
-            [(request.account_id, subject)], _wanted(request.consistency, context)
+            [(request.account_id, subject)], _wanted(request, context)
         )
         return pb.CheckEntitlementResponse(
             entitlement=entitlement_to_proto(request.account_id, subject, answer.decisions[0]),
@@ -122,7 +125,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             (each.account_id, Subject(feature=each.feature, product_id=each.product_id))
             for each in request.checks
         ]
-        answer = await self._checks.check(pairs, _wanted(request.consistency, context))
+        answer = await self._checks.check(pairs, _wanted(request, context))
         return pb.BatchCheckEntitlementsResponse(
             entitlements=[
                 entitlement_to_proto(*pair, decision)
@@ -135,9 +138,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         self, request: pb.ListEntitlementsRequest, context: Context
     ) -> pb.ListEntitlementsResponse:
         validation.list_entitlements_request(request)
-        listing = await self._checks.list_entitled(
-            request.account_id, _wanted(request.consistency, context)
-        )
+        listing = await self._checks.list_entitled(request.account_id, _wanted(request, context))
         return pb.ListEntitlementsResponse(
             entitlements=[
                 entitlement_to_proto(request.account_id, subject, decision)
@@ -179,7 +180,10 @@ def _revision(token: str) -> Revision:
         raise InvalidToken("resume_revision") from error
 
 
-def _wanted(consistency: entitlement_pb2.Consistency, context: Context) -> Wanted:
+def _wanted(request: Consistent, context: Context) -> Wanted:
+    if not request.HasField("consistency"):
+        return ANY
+    consistency = request.consistency
     required = consistency.WhichOneof("requirement")
     return Wanted(
         at_least=consistency.at_least_revision if required == "at_least_revision" else None,
