@@ -75,9 +75,8 @@ lock: setup ## Lock the dependencies anew, with hashes
 	$(LOCK) --group build --output-file requirements/build.txt
 	$(LOCK) --group dev pyproject.toml --output-file requirements/dev.txt
 
-bench: setup ## Measure checks, each beside a bare echo in the same run, and the emulator
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.emulator
+bench: setup ## Measure, each figure beside its limit (TOPICS="checks storm", QUICK=1, WRITE=1: into docs/performance.md)
+	$(BIN)/python -m bench $(TOPICS) $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 soak: setup ## Run a deployment under every fault at once (MINUTES=15, WRITE=1: into docs/reliability.md)
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WRITE),--write)

@@ -1,50 +1,47 @@
 """What callers feel while a storm of webhooks is worked off, beside the quiet before it."""
 
 import asyncio
-import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 import paidup
 from bench.storm import Storm, storm
+from bench.tables import Sizes, Table, percentile
 from paidup import LineItem
 
 RETURN_URL = "http://localhost:4242/return?session_id={CHECKOUT_SESSION_ID}"
 #: Between calls: one caller, as people come, and not a load.
 CHECK_PAUSE = 0.02
 CHECKOUT_PAUSE = 0.5
-#: How long the quiet is measured, in seconds.
-QUIET = 15.0
 
 Call = Callable[[int], Awaitable[object]]
 
 
-async def compare(*, customers: int, events: int) -> None:
-    """Measure checks and checkouts in quiet and in a storm, and print both."""
+async def measure(sizes: Sizes) -> Table:
+    """Measure checks and checkouts in quiet and in a storm."""
+    customers, events = sizes.storm_customers, sizes.storm_events
     with tempfile.TemporaryDirectory(prefix="paidup-bench-") as folder:
         async with storm(f"sqlite+aiosqlite:///{Path(folder) / 'paidup.db'}") as running:
             await running.make_customers(customers)
             async with paidup.BillingClient(running.stack.service.address) as client:
                 await client.wait_for_ready()
-                quiet = await _felt(client, "quiet", asyncio.sleep(QUIET))
+                quiet = await _felt(client, "quiet", asyncio.sleep(sizes.quiet))
                 running.recorder.calls.clear()
                 began = time.perf_counter()
                 sending = asyncio.create_task(running.send(events))
                 over = asyncio.create_task(_over(running, sending, customers))
                 stormy = await _felt(client, "storm", over)
                 answered = sending.result()
-        _show(quiet, stormy)
-        Console().print(
-            f"{answered.count(200)} of {events} events answered with 200 about {customers} "
-            f"customers, all read after {time.perf_counter() - began:.1f} s by "
-            f"{len(running.reads())} reads, {running.needless_reads()} of them needless; "
-            f"at most {running.recorder.most_within(1.0)} calls to Stripe within a second."
-        )
+    table = _table(quiet, stormy)
+    table.notes.append(
+        f"{answered.count(200)} of {events} events answered with 200 about {customers} "
+        f"customers, all read after {time.perf_counter() - began:.1f} s by "
+        f"{len(running.reads())} reads, {running.needless_reads()} of them needless; "
+        f"at most {running.recorder.most_within(1.0)} calls to Stripe within a second."
+    )
+    return table
 
 
 async def _over(running: Storm, sending: "asyncio.Task[list[int]]", customers: int) -> None:
@@ -91,12 +88,10 @@ async def _call(call: Call, pause: float, took: list[float]) -> None:
         await asyncio.sleep(pause)
 
 
-def _show(quiet: dict[str, list[float]], stormy: dict[str, list[float]]) -> None:
-    table = Table("one caller", "", "calls", "p50 ms", "p99 ms")
+def _table(quiet: dict[str, list[float]], stormy: dict[str, list[float]]) -> Table:
+    table = Table(columns=("one caller", "", "calls", "p50 ms", "p99 ms"))
     for name, calm in quiet.items():
         for when, took in (("quiet", calm), ("in the storm", stormy[name])):
-            cuts = statistics.quantiles(took, n=100)
-            label = name if when == "quiet" else ""
-            p50, p99 = f"{cuts[49] * 1000:.1f}", f"{cuts[98] * 1000:.1f}"
-            table.add_row(label, when, str(len(took)), p50, p99)
-    Console().print(table)
+            p50, p99 = (f"{percentile(took, mark) * 1000:.1f}" for mark in (50, 99))
+            table.add(name if when == "quiet" else "", when, str(len(took)), p50, p99)
+    return table

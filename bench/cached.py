@@ -1,12 +1,15 @@
 """Checks in the caller's process, beside a bare look-up in two dictionaries."""
 
 import asyncio
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench import stacks
+from bench.tables import Sizes, Table, percentile, spread
 from paidup import EntitlementCache
+
+COLUMNS = ("in the caller's process", "checks per second of CPU", "p50 µs", "p99 µs")
 
 #: Answered one after the other before the clock is read again: a clock takes as long as a check.
 BATCH = 100
@@ -23,23 +26,35 @@ class Checks:
     p99: float
 
 
-async def compare(
-    address: str, *, account_id: str, feature: str, runs: int, seconds: float
-) -> Iterator[tuple[Checks, Checks]]:
-    """Give for each run what the dictionaries did, and what the cache."""
-    bare = {account_id: {feature: True}}
-    async with EntitlementCache(address, accounts=[account_id]) as cache:
+async def measure(sizes: Sizes) -> Table:
+    bare = {stacks.ACCOUNT: {stacks.FEATURE: True}}
+    runs: dict[str, list[Checks]] = {"two dictionaries": [], "EntitlementCache.entitled": []}
+    async with (
+        stacks.with_payer() as stack,
+        EntitlementCache(stack.service.address, accounts=[stacks.ACCOUNT]) as cache,
+    ):
         await cache.wait_until_ready()
-        if not cache.entitled(account_id, feature=feature):
+        if not cache.entitled(stacks.ACCOUNT, feature=stacks.FEATURE):
             raise RuntimeError("The account is not entitled, so nothing was cached.")
-        measured = []
-        for _ in range(runs):
+        asked = (
+            lambda: bare[stacks.ACCOUNT][stacks.FEATURE],
+            lambda: cache.entitled(stacks.ACCOUNT, feature=stacks.FEATURE),
+        )
+        for _ in range(sizes.runs):
             # Between two runs the cache hears the service.
             await asyncio.sleep(0.1)
-            peer = _run(lambda: bare[account_id][feature], seconds)
-            ours = _run(lambda: cache.entitled(account_id, feature=feature), seconds)
-            measured.append((peer, ours))
-    return iter(measured)
+            for measured, check in zip(runs.values(), asked, strict=True):
+                measured.append(_run(check, sizes.seconds))
+    return _table(runs)
+
+
+def _table(runs: dict[str, list[Checks]]) -> Table:
+    table = Table(columns=COLUMNS)
+    for name, measured in runs.items():
+        rates = spread([each.checks_a_second for each in measured])
+        p50, p99 = ([getattr(each, mark) for each in measured] for mark in ("p50", "p99"))
+        table.add(name, rates, spread(p50, ".2f"), spread(p99, ".2f"))
+    return table
 
 
 def _run(check: Callable[[], bool], seconds: float) -> Checks:
@@ -52,6 +67,5 @@ def _run(check: Callable[[], bool], seconds: float) -> Checks:
         before, now = now, time.perf_counter()
         took.append((now - before) / BATCH * 1e6)
         count += BATCH
-    cuts = statistics.quantiles(took, n=100)
     cpu = time.thread_time() - cpu
-    return Checks(checks_a_second=count / cpu, p50=cuts[49], p99=cuts[98])
+    return Checks(checks_a_second=count / cpu, p50=percentile(took, 50), p99=percentile(took, 99))

@@ -7,21 +7,17 @@ endpoint that takes the events, so on a small machine they share its processors.
 
 import asyncio
 import itertools
-import statistics
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import typer
-import uvloop
 from aiohttp import web
-from rich.console import Console
-from rich.table import Table
 
+from bench.tables import Sizes, Table, spread
 from demo.processes import Process
 
 KEY = {"Authorization": "Bearer sk_test_bench"}
@@ -142,26 +138,13 @@ async def _run(objects: int, subscriptions: int) -> Run:
     )
 
 
-def main(
-    *,
-    runs: int = typer.Option(default=3, help="Runs; the table has their median."),
-    objects: int = typer.Option(default=2000, help="Customers made, and events sent, in a run."),
-    subscriptions: int = typer.Option(default=10_000, help="Subscriptions that memory is for."),
-) -> None:
-    """Measure the emulator: customers created, events delivered, memory of subscriptions."""
-    results = [uvloop.run(_run(objects, subscriptions)) for _ in range(runs)]
-    table = Table("the emulator", "median", "least", "most")
-    _row(table, "objects created a second", [one.objects_a_second for one in results])
-    _row(table, "events delivered a second", [one.events_a_second for one in results])
-    _row(table, f"MiB with {subscriptions:,} subscriptions", [one.resident for one in results])
-    _row(table, "MiB that these added", [one.added for one in results])
-    Console().print(table)
-
-
-def _row(table: Table, name: str, values: Sequence[float]) -> None:
-    figures = (statistics.median(values), min(values), max(values))
-    table.add_row(name, *(f"{figure:,.0f}" for figure in figures))
-
-
-if __name__ == "__main__":
-    typer.run(main)
+async def measure(sizes: Sizes) -> Table:
+    """Measure customers created, events delivered, and the memory of subscriptions."""
+    results = [await _run(sizes.objects, sizes.subscriptions) for _ in range(sizes.runs)]
+    table = Table(columns=("", "median of the runs (least to most)"))
+    table.add("objects created a second", spread([one.objects_a_second for one in results]))
+    table.add("events delivered a second", spread([one.events_a_second for one in results]))
+    held = f"{sizes.subscriptions:,} subscriptions"
+    table.add(f"MiB with {held}", spread([one.resident for one in results]))
+    table.add("MiB that these added", spread([one.added for one in results]))
+    return table

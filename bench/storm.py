@@ -68,15 +68,15 @@ class Storm:
         customers = list(self.subscriptions)
         each = events // len(customers)
         bodies = [
-            (customer, _event(self.subscriptions[customer], f"evt_{customer}_{number}"))
+            (customer, event(self.subscriptions[customer], f"evt_{customer}_{number}"))
             for number in range(each)
             for customer in customers
         ]
-        return await _at_most(AT_ONCE, (self._deliver(*body) for body in bodies))
+        return await _at_most(AT_ONCE, (self.deliver(*body) for body in bodies))
 
-    async def _deliver(self, customer: str, body: bytes) -> int:
+    async def deliver(self, customer: str, body: bytes) -> int:
         url = f"http://{self.stack.gateway.address}/webhooks/stripe"
-        headers = {"Stripe-Signature": _signature(body, self.stack.secret)}
+        headers = {"Stripe-Signature": signature(body, self.stack.secret)}
         async with self.session.post(url, data=body, headers=headers) as answer:
             self.answered.setdefault(customer, []).append(time.monotonic())
             return answer.status
@@ -137,8 +137,8 @@ async def _waiting(database: Database) -> bool:
         return await touches.backlog(connection) != touches.Backlog()
 
 
-def _event(subscription: Mapping[str, Any], event_id: str) -> bytes:
-    event = {
+def event(subscription: Mapping[str, Any], event_id: str) -> bytes:
+    content = {
         "id": event_id,
         "object": "event",
         "api_version": API_VERSION,
@@ -147,10 +147,10 @@ def _event(subscription: Mapping[str, Any], event_id: str) -> bytes:
         "livemode": False,
         "type": "customer.subscription.updated",
     }
-    return json.dumps(event).encode()
+    return json.dumps(content).encode()
 
 
-def _signature(body: bytes, secret: str) -> str:
+def signature(body: bytes, secret: str) -> str:
     moment = int(time.time())
     digest = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"
