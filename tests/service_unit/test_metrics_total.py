@@ -89,7 +89,11 @@ def test_one_that_does_not_answer_for_once_is_as_it_was(two):
 
     total.take({"b": second.tell()}, living={"a", "b"})
 
-    assert _told(total)["calls_total['Check']"] == 5
+    silent = _told(total)
+    total.take({"a": first.tell(), "b": second.tell()}, living={"a", "b"})
+
+    assert silent["calls_total['Check']"] == 5
+    assert _told(total)["calls_total['Check']"] == 5, "it was counted twice"
 
 
 def test_it_is_told_in_the_same_format(two):
