@@ -41,6 +41,8 @@ class Plan:
     #: How long everything may take to be right again in the end.
     patience: float
     settings: dict[str, str]
+    #: What has to have happened so often, however slow the machine is.
+    at_least: dict[str, int] = field(default_factory=dict)
 
     @property
     def faults(self) -> Json:
@@ -110,7 +112,7 @@ class _Soak:
         lives = await self._lives()
         await self._fleet.emulator.faults(self._plan.faults)
         async with _meanwhile(self._watch.run(), *self._all_that_happens(lives)):
-            await asyncio.sleep(self._plan.seconds)
+            await self._until_enough()
         injected = await self._fleet.emulator.fault_counts()
         await self._fleet.emulator.faults(NO_FAULTS)
         wrong, right_after = await self._settle(lives)
@@ -124,6 +126,11 @@ class _Soak:
             right_after=right_after,
             log=self._fleet.log,
         )
+
+    async def _until_enough(self) -> None:
+        await asyncio.sleep(self._plan.seconds)
+        while any(self._done[what] < times for what, times in self._plan.at_least.items()):
+            await asyncio.sleep(1)
 
     async def _lives(self) -> list[Life]:
         turn = asyncio.Semaphore(16)

@@ -28,6 +28,7 @@ def a_short_plan(**settings: str) -> Plan:
             "PAIDUP_STRIPE_CALLS_PER_SECOND": "50",
             **settings,
         },
+        at_least=AT_LEAST,
     )
 
 
