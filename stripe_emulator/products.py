@@ -23,6 +23,9 @@ ATTRIBUTES = (
 )
 
 
+LISTS = ("images", "marketing_features")
+
+
 def add(world: World, params: Params) -> StripeObject:
     if world.products.find(params.get("id")):
         raise InvalidRequest("Product already exists.", code="resource_already_exists", param="id")
@@ -45,9 +48,13 @@ def _product(world: World, params: Params) -> StripeObject:
         "type": params.get("type", "service"),
         "updated": now,
         **picked(params, *ATTRIBUTES),
-        "images": params.get("images") or [],
-        "marketing_features": params.get("marketing_features") or [],
+        **_lists(params),
     }
+
+
+def _lists(params: Params) -> StripeObject:
+    """Give what is a list also where it is unset, and never null."""
+    return {name: params.get(name) or [] for name in LISTS}
 
 
 def retrieve(world: World, _params: Params, product: str) -> StripeObject:
@@ -60,6 +67,7 @@ def update(world: World, params: Params, product: str) -> StripeObject:
         world.prices.referenced(params["default_price"], "default_price")
     with world.events.updating("product.updated", row):
         write(row, params, ("active", "default_price", "name", *ATTRIBUTES))
+        row.update(_lists({**row, **params}))
         row["updated"] = world.clock.now()
     return row
 

@@ -162,7 +162,13 @@ async def target(shop: Shop) -> Target:
     endpoint = await shop.stripe.webhook_endpoints.create_async(
         {"url": "https://example.com", "enabled_events": ["price.deleted"]}
     )
+    coupon = await shop.stripe.coupons.create_async({"percent_off": 10, "duration": "once"})
+    promotion = await shop.stripe.promotion_codes.create_async(
+        {"promotion": {"type": "coupon", "coupon": coupon.id}}
+    )
     ids = {
+        "coupon": coupon.id,
+        "promotion_code": promotion.id,
         "customer": subscription.customer,
         "price": price.id,
         "product": price.product,
@@ -323,6 +329,29 @@ async def test_any_control_is_answered(target: Target, path: str, body: Any) -> 
     status = await target.status("POST", path, **options)
 
     assert status < 500
+
+
+def _may_be_unset(route: Route) -> list[str]:
+    known = parameters.annotations_of(route.accepts) if route.accepts else {}
+    return [name for name in sorted(known) if "" in parameters.shape_of(known[name]).literals]
+
+
+UNSET = [
+    pytest.param(route, name, id=f"{route.path} {name}")
+    for route in ROUTES
+    if route.method == "POST"
+    for name in _may_be_unset(route)
+]
+
+
+@pytest.mark.parametrize(("route", "name"), UNSET)
+async def test_whatever_may_be_unset_is_unset(target: Target, route: Route, name: str) -> None:
+    form = {**SENSIBLE.get(route.path, {}), name: ""}
+    status = await target.status(
+        "POST", route.path, data={k: target.fill(v) for k, v in form.items()}
+    )
+
+    assert status in (200, 400)
 
 
 @pytest.mark.parametrize(
