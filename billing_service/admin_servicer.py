@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from billing_service import admin_validation, page_tokens, validation
+from billing_service import admin_validation, current_call, page_tokens, validation
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.erasure import Erasure
@@ -20,9 +20,6 @@ from paidup.v1 import admin_service_pb2 as pb
 from paidup.v1 import admin_service_pb2_grpc
 from subscription_state.entitlements import Subject
 from subscription_state.events import EventFilter, EventState
-
-#: Until callers prove who they are.
-UNKNOWN_CALLER = "unauthenticated"
 
 _STATES = {
     pb.EVENT_STATE_UNSPECIFIED: None,
@@ -120,7 +117,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         self, request: pb.CreateGrantRequest, _context: Context
     ) -> pb.CreateGrantResponse:
         admin_validation.create_grant_request(request, now=datetime.now(UTC))
-        granted = await self._grants.create(_wish(request), creator=UNKNOWN_CALLER)
+        granted = await self._grants.create(_wish(request), creator=current_call.caller())
         return pb.CreateGrantResponse(
             grant=grant_to_proto(granted.grant), revision=str(granted.revision)
         )
