@@ -7,6 +7,7 @@ dies, another takes over as soon as the lease has run out.
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,14 +20,18 @@ from billing_service.mirror import Mirror
 from billing_service.stripe_errors import StripeRefused
 from billing_service.verifier import Verifier
 from subscription_state import ends, leases, touches
+from subscription_state.changes import News
 from subscription_state.database import Database
 from subscription_state.errors import StateError
+from subscription_state.revision import Revision
 from subscription_state.touches import Touch
 
 log = logging.getLogger(__name__)
 
 LEASE = "background"
 POLL = 0.1
+#: How often is looked for work though nothing was committed, in seconds: some waits for its time.
+LOOK_EVERY = 1.0
 #: How often a replica that does not hold the lease asks for it.
 ASK_EVERY = timedelta(seconds=0.5)
 #: How many customers are read at a time.
@@ -58,9 +63,11 @@ class Background:
         *,
         recurring: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """Build it; `pause` may end before its seconds do, where something changed."""
+        """Build it; `pause` ends early where something changed, and gives True then."""
+        self._clock = clock
         self._database = database
         self._verifier = verifier
         self._pause = pause
@@ -70,16 +77,25 @@ class Background:
         self._lease = Lease(database, LEASE, now=now)
         self._leading = False
         self._ask_at = self._chores_at = _LONG_AGO
+        self._look_at = 0.0
+        self._revision: Revision | None = None
         self._failures: Counter[str] = Counter()
         #: By customer id, or by the name of what recurs.
         self._running: dict[str, asyncio.Task[None]] = {}
+
+    def hear(self, news: News) -> None:
+        """Look soon where the feed brings something: whatever makes work draws a ticket."""
+        if news.position.revision != self._revision:
+            self._revision = news.position.revision
+            self._look_at = 0.0
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again."""
         try:
             while True:
                 await self._guarded("round", self._round)
-                await self._pause(POLL)
+                if await self._pause(POLL):
+                    self._look_at = 0.0
         finally:
             await asyncio.shield(self._stop())
 
@@ -101,6 +117,12 @@ class Background:
         if not await self._hold_lease():
             return
         await self._chores()
+        if self._clock() >= self._look_at:
+            # Set before the look: what is heard of meanwhile is looked for again.
+            self._look_at = self._clock() + LOOK_EVERY
+            await self._look()
+
+    async def _look(self) -> None:
         for name in self._recurring.keys() - self._running.keys():
             self._start(name, self._recur(name))
         await self._verify_due()

@@ -79,11 +79,13 @@ def compose(settings: ServiceSettings) -> Parts:
     metrics.FEED_LAG.set_function(feed.lag)
     checks = Checks(feed, memory, settings.policy)
     watchers = Watchers(database, feed, memory, checks, settings.policy)
+    background = _background(settings, database, stripe.in_background(), event_log, hints)
+    feed.listen(background.hear)
     return Parts(
         database=database,
         stripe=stripe,
         hints=hints,
-        background=_background(settings, database, stripe.in_background(), event_log, hints),
+        background=background,
         feed=feed,
         watchers=watchers,
         servicer=_servicer(settings, database, stripe, verifier, checks=checks, watchers=watchers),

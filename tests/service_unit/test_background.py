@@ -7,7 +7,9 @@ import pytest_asyncio
 
 from billing_service import background
 from billing_service.background import Background, pause_after
+from billing_service.feed import Feed
 from billing_service.leased import LIFETIME, Lease
+from billing_service.memory import Memory
 from billing_service.mirror import Mirror
 from billing_service.verifier import Verifier
 from subscription_state import catalog, head, touches
@@ -29,11 +31,14 @@ async def _until(condition) -> None:
 @pytest.fixture
 def working(database, stripe):
     @asynccontextmanager
-    async def run(**options):
+    async def run(feed=None, **options):
         watched = Watched(database)
         mirror = Mirror(watched, stripe, interval=timedelta(hours=1))
         parts = watched, Verifier(watched, stripe), mirror
-        task = asyncio.create_task(Background(*parts, **options).run())
+        working = Background(*parts, **options)
+        if feed is not None:
+            feed.listen(working.hear)
+        task = asyncio.create_task(working.run())
         try:
             yield watched
         finally:
@@ -161,6 +166,7 @@ async def test_a_catalogue_that_cannot_be_read_is_tried_again_ever_less_often(
 ):
     pauses = []
     monkeypatch.setattr(background, "POLL", 0.001)
+    monkeypatch.setattr(background, "LOOK_EVERY", 0.0)
 
     def pause(attempts: int) -> timedelta:
         pauses.append(attempts)
@@ -177,6 +183,64 @@ async def test_a_catalogue_that_cannot_be_read_is_tried_again_ever_less_often(
 
     assert pauses[:9] == [0, 1, 2, 3, 4, 5, 6, 6, 6]
     assert script.paths().count(PRODUCTS) >= 9
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """Count the rounds of a background whose clock stands still."""
+    monkeypatch.setattr(background, "POLL", 0.001)
+    counted = []
+
+    async def pause(seconds: float) -> None:
+        counted.append(seconds)
+        await asyncio.sleep(seconds)
+
+    return counted, {"clock": lambda: 0.0, "pause": pause}
+
+
+async def test_while_nothing_is_committed_no_work_is_looked_for(
+    database, script, working, touch, rounds
+):
+    counted, options = rounds
+    script.on("GET", PRODUCTS, listed())
+
+    async def twenty() -> bool:
+        return len(counted) > 20
+
+    async with working(**options):
+        await _until(twenty)
+        counted.clear()
+        await touch("cus_1")
+        await _until(twenty)
+
+    assert await _waiting(database) == {"cus_1"}, "nobody told that it was touched"
+
+
+async def test_work_is_looked_for_when_the_feed_brings_a_commit(
+    database, script, working, touch, rounds
+):
+    counted, options = rounds
+    script.on("GET", SUBSCRIPTIONS, listed())
+    script.on("GET", PRODUCTS, listed())
+    _customers(script, "cus_1")
+    feed = Feed(database, Memory(most=10))
+    following = asyncio.create_task(feed.run())
+
+    async def looked() -> bool:
+        return len(counted) > 20
+
+    async def done() -> bool:
+        return not await _waiting(database)
+
+    async with working(feed, **options):
+        await _until(looked)
+        await touch("cus_1")
+        await _until(done)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await feed.close()
+
+    assert "/v1/customers/cus_1" in script.paths()
 
 
 async def test_the_catalogue_is_mirrored(database, script, working):

@@ -31,6 +31,7 @@ SUBSCRIPTIONS = "/v1/subscriptions"
 @pytest.fixture
 def working(database, stripe, monkeypatch):
     monkeypatch.setattr(background, "POLL", 0.001)
+    monkeypatch.setattr(background, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(background, "CHORES_EVERY", timedelta(milliseconds=20))
     monkeypatch.setattr(background, "pause_after", lambda _attempts: timedelta(milliseconds=1))
 

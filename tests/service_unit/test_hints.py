@@ -51,9 +51,9 @@ async def test_a_touch_of_another_process_is_served_before_the_next_poll(
     mirror = Mirror(database, stripe, interval=timedelta(hours=1))
     pauses = []
 
-    async def pause(seconds: float) -> None:
+    async def pause(seconds: float) -> bool:
         pauses.append(seconds)
-        await waiter.wait(seconds)
+        return await waiter.wait(seconds)
 
     waiter = listener.waiter()
     working = Background(database, verifier, mirror, pause=pause)
