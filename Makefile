@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests
+CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests conftest.py
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
