@@ -101,10 +101,23 @@ async def _spread(number: int, do: Any) -> None:
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
 
+async def _bare_a_second(number: int) -> float:
+    """Send as many forms to a handler that takes them and does nothing."""
+    async with _endpoint() as url, aiohttp.ClientSession(timeout=TIMEOUT) as web_session:
+
+        async def create() -> None:
+            async with web_session.post(url, data={"name": "Ada"}, headers=KEY) as response:
+                await response.read()
+
+        began = time.perf_counter()
+        await _spread(number, create)
+        return number / (time.perf_counter() - began)
+
+
 @asynccontextmanager
 async def _endpoint() -> AsyncIterator[str]:
     async def take(request: web.Request) -> web.Response:
-        await request.read()
+        await request.post()
         return web.Response()
 
     app = web.Application()
@@ -142,6 +155,8 @@ async def measure(sizes: Sizes) -> Table:
     """Measure customers created, events delivered, and the memory of subscriptions."""
     results = [await _run(sizes.objects, sizes.subscriptions) for _ in range(sizes.runs)]
     table = Table(columns=("", "median of the runs (least to most)"))
+    bare = [await _bare_a_second(sizes.objects) for _ in range(sizes.runs)]
+    table.add("requests a second of a bare aiohttp handler", spread(bare))
     table.add("objects created a second", spread([one.objects_a_second for one in results]))
     table.add("events delivered a second", spread([one.events_a_second for one in results]))
     held = f"{sizes.subscriptions:,} subscriptions"

@@ -1,5 +1,8 @@
 """What a process' memory grows by when it remembers so many accounts that pay."""
 
+import sys
+from datetime import UTC, datetime
+
 from bench import filling, load, stacks
 from bench.tables import Sizes, Table, spread
 from paidup.v1 import billing_service_pb2 as pb
@@ -20,8 +23,24 @@ async def measure(sizes: Sizes) -> Table:
             added.append(stacks.resident(pid) - before[-1])
     mebibytes = [[each / 2**20 for each in values] for values in (before, added)]
     each = spread([one / sizes.remembered for one in added])
-    table.add(f"{sizes.remembered:,} accounts", *(spread(one) for one in mebibytes), each)
+    named = f"{sizes.remembered:,} accounts"
+    table.add(named, *(spread(one) for one in mebibytes), each)
+    least = _bare(sizes.remembered)
+    table.add(
+        "their ids and ends in a dictionary",
+        "",
+        f"{least / 2**20:,.0f}",
+        f"{least / sizes.remembered:,.0f}",
+    )
     return table
+
+
+def _bare(count: int) -> int:
+    """Give the bytes of the least that could answer: each id, and until when it is paid."""
+    ends = {filling.account(number): datetime.fromtimestamp(number, UTC) for number in range(count)}
+    return sys.getsizeof(ends) + sum(
+        sys.getsizeof(account_id) + sys.getsizeof(end) for account_id, end in ends.items()
+    )
 
 
 async def _remember(address: str, count: int) -> None:
