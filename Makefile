@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests conftest.py
+CODE   := bench billing_service demo docs fuzz soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests conftest.py
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
@@ -17,7 +17,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 IMAGE  ?= paidup:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto proto-check node-proto node-check lock bench soak image clean
+.PHONY: help setup demo test check proto proto-check node-proto node-check lock bench fuzz soak image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ lock: setup ## Lock the dependencies anew, with hashes
 
 bench: setup ## Measure, each figure beside its limit (TOPICS="checks storm", QUICK=1, WRITE=1: into docs/performance.md)
 	$(BIN)/python -m bench $(TOPICS) $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+fuzz: setup ## Send odd input to every door (MINUTES=5, SEED=…, WRITE=1: into docs/reliability.md)
+	$(BIN)/python -m fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
 soak: setup ## Run a deployment under every fault at once (MINUTES=15, WRITE=1: into docs/reliability.md)
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WRITE),--write)

@@ -41,9 +41,9 @@ def _processor() -> str:
     return names[0] if names else "processor not told"
 
 
-def write(topic: str, table: Table, page: Path = PAGE) -> None:
+def write(topic: str, table: Table, page: Path = PAGE, *, command: str = "make bench") -> None:
     """Put the table between the page's two marks of its topic."""
-    begin, end = marks(topic)
+    begin, end = marks(topic, command)
     before, found, rest = page.read_text().partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
@@ -51,8 +51,8 @@ def write(topic: str, table: Table, page: Path = PAGE) -> None:
     page.write_text(f"{before}{begin}\n{_markdown(table)}{end}{after}")
 
 
-def marks(topic: str) -> tuple[str, str]:
-    return f"<!-- Written by `make bench`: {topic}. -->", f"<!-- Until here: {topic}. -->"
+def marks(topic: str, command: str = "make bench") -> tuple[str, str]:
+    return f"<!-- Written by `{command}`: {topic}. -->", f"<!-- Until here: {topic}. -->"
 
 
 def _markdown(table: Table) -> str:

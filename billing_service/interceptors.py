@@ -11,10 +11,11 @@ from functools import cache, partial
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from billing_service import metrics
 from billing_service.error_status import StatusAnswer, status_for
-from billing_service.errors import Overloaded
+from billing_service.errors import InvalidRequest, Overloaded, Violation
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ MOST_CALLS_OF_OTHERS = 200
 QUIET_METHODS = frozenset({"CheckEntitlement", "BatchCheckEntitlements", "ListEntitlements"})
 #: Streams whose messages come encoded, once for all who watch.
 ENCODED = frozenset({"WatchEntitlements"})
+
+_NO_MESSAGE = Violation(field="request", description="The bytes are no message of the method's.")
 
 STATUS_DETAILS = "grpc-status-details-bin"
 
@@ -68,7 +71,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         )
         return make(
             call.handle,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_readable(handler.request_deserializer),
             response_serializer=None if method in ENCODED else handler.response_serializer,
         )
 
@@ -114,6 +117,8 @@ class _Call:
             raise Overloaded
         self._free -= 1
         try:
+            if request is None:
+                raise InvalidRequest(_NO_MESSAGE)
             return await self._behavior(request, context)
         finally:
             self._free += 1
@@ -124,6 +129,18 @@ class _Call:
     def _log_failure(self, answer: StatusAnswer, error: Exception) -> None:
         if answer.code == "INTERNAL":
             log.error("call_failed", extra={"method": self._method}, exc_info=error)
+
+
+def _readable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Give None for bytes that are no message: gRPC would answer with Python's own words."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return None
+
+    return read
 
 
 def _code_of(context: Any) -> str:
