@@ -14,6 +14,7 @@ from bench import (
     designs,
     emulator,
     fan_out,
+    leaks,
     memory,
     page,
     purchases,
@@ -34,6 +35,7 @@ TOPICS: dict[str, Topic] = {
     "fan-out": fan_out.measure,
     "purchases": purchases.measure,
     "storm": beside.measure,
+    "leaks": leaks.measure,
     "emulator": emulator.measure,
 }
 

@@ -58,9 +58,12 @@ class Echo(billing_service_pb2_grpc.BillingServiceServicer):
     ) -> None:
         queue: asyncio.Queue[pb.WatchEntitlementsResponse] = asyncio.Queue()
         self._watching.add(queue)
-        await context.write(pb.WatchEntitlementsResponse())
-        while True:
-            await context.write(await queue.get())
+        try:
+            await context.write(pb.WatchEntitlementsResponse())
+            while True:
+                await context.write(await queue.get())
+        finally:
+            self._watching.discard(queue)
 
 
 class ThreadedEcho(billing_service_pb2_grpc.BillingServiceServicer):

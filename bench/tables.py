@@ -25,6 +25,8 @@ class Sizes:
     storm_customers: int = 2000
     storm_events: int = 10_000
     quiet: float = 15.0
+    leak_calls: int = 1_000_000
+    leak_streams: int = 100_000
     objects: int = 2000
     subscriptions: int = 10_000
 
@@ -44,6 +46,8 @@ QUICK = Sizes(
     storm_customers=5,
     storm_events=10,
     quiet=1.5,
+    leak_calls=200,
+    leak_streams=20,
     objects=20,
     subscriptions=20,
 )
