@@ -1,5 +1,6 @@
 """The one place where the service's parts are put together."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,6 +32,7 @@ from billing_service.urls import AllowedOrigins
 from billing_service.verifier import Verifier
 from billing_service.watchers import Watchers
 from subscription_state.database import Database
+from subscription_state.errors import StateUnavailable
 from subscription_state.wakeups import Announcer, Listener
 
 
@@ -59,6 +61,8 @@ class Parts:
         await self.feed.close()
         await self.stripe.close()
         await self.hints.announcer.close()
+        with suppress(StateUnavailable):
+            await self.database.flush()
         await self.database.close()
 
 

@@ -1,8 +1,6 @@
 """Runs the service: gRPC, the operators' HTTP, the background, and the way out."""
 
 import asyncio
-import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -10,26 +8,22 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from billing_service import metrics
+from billing_service import leaving, metrics
 from billing_service.composition import Parts, compose
 from billing_service.interceptors import CallInterceptor
 from billing_service.listening import PortTaken, announce
 from billing_service.operations_http import operations_app, served, served_at
 from billing_service.readiness import Readiness
 from billing_service.settings import ServiceSettings
-from billing_service.watchers import Watchers
 from paidup.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
     billing_service_pb2,
     billing_service_pb2_grpc,
 )
-
-log = logging.getLogger(__name__)
+from subscription_state.stopping import Stopping
 
 MAX_MESSAGE = 4 * 1024 * 1024
-#: How long calls in flight may take to finish at the end, in seconds.
-GRACE = 20
 
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -50,25 +44,20 @@ async def serve(settings: ServiceSettings, worker: Path | None = None) -> None:
     `worker` is for one of several processes that share the port: where it answers whoever
     started it, and speaks for all. It ends with that process too.
     """
-    stopping = asyncio.Event()
-    stop_on_signals(stopping)
+    stopping = Stopping()
+    stopping.on_signals()
     orphaned = asyncio.create_task(_end_with_parent(stopping)) if worker else None
     parts = compose(settings)
     try:
         await _serve(settings, parts, stopping, worker)
     finally:
-        await parts.close()
+        await leaving.close(parts)
         if orphaned is not None:
             orphaned.cancel()
             await asyncio.gather(orphaned, return_exceptions=True)
 
 
-def stop_on_signals(stopping: asyncio.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-
-
-async def _end_with_parent(stopping: asyncio.Event) -> None:
+async def _end_with_parent(stopping: Stopping) -> None:
     """Stop when whoever holds the other end of standard input is gone, however it went."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -77,13 +66,13 @@ async def _end_with_parent(stopping: asyncio.Event) -> None:
     )
     try:
         await reader.read()
-        stopping.set()
+        stopping.ask()
     finally:
         transport.close()
 
 
 async def _serve(
-    settings: ServiceSettings, parts: Parts, stopping: asyncio.Event, worker: Path | None
+    settings: ServiceSettings, parts: Parts, stopping: Stopping, worker: Path | None
 ) -> None:
     health_servicer = health.aio.HealthServicer()
     readiness = Readiness(parts.database, parts.stripe, health_servicer)
@@ -102,10 +91,11 @@ async def _serve(
         tasks = (following, working, feeding, watching)
         await first_of(stopping, *tasks)
         following.cancel()
-        await _drain(settings, server, readiness, parts.watchers)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        seconds = settings.drain_seconds
+        await leaving.leave(
+            parts, server, readiness, stopping, working=working, drain_seconds=seconds
+        )
+        await leaving.end(tasks)
     raise_failure(*tasks)
 
 
@@ -148,28 +138,14 @@ def _bind(server: grpc.aio.Server, listen: str, variable: str) -> int:
         raise PortTaken(listen, variable) from error
 
 
-async def first_of(stopping: asyncio.Event, *tasks: "asyncio.Task[None]") -> None:
+async def first_of(stopping: Stopping, *tasks: "asyncio.Task[None]") -> None:
     """Wait for the signal, or for a task that ended: they never should."""
-    waiting = asyncio.create_task(stopping.wait())
+    waiting = asyncio.create_task(stopping.asked.wait())
     await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
 
 
-async def _drain(
-    settings: ServiceSettings,
-    server: grpc.aio.Server,
-    readiness: Readiness,
-    watchers: Watchers,
-) -> None:
-    """Leave in order: say so, let the word spread, end streams, finish calls in flight."""
-    await readiness.drain()
-    await asyncio.sleep(settings.drain_seconds)
-    watchers.drain()
-    await server.stop(GRACE)
-    log.info("stopped")
-
-
 def raise_failure(*tasks: "asyncio.Task[None]") -> None:
     for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             raise error

@@ -138,12 +138,6 @@ class ServiceSettings(StateSettings):
         le=3650,
         description="How many days the bodies of webhook events are kept. Their ids stay.",
     )
-    drain_seconds: float = Field(
-        default=0,
-        ge=0,
-        le=60,
-        description="How long calls are still taken after SIGTERM, while health says NOT_SERVING.",
-    )
 
     @property
     def livemode(self) -> bool:

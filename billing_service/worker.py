@@ -61,7 +61,7 @@ class Worker:
             metrics.WORKER_RESTARTS.inc()
 
     def leave(self) -> None:
-        """Have the process end in order, and not start again."""
+        """Have the process end in order, and not start again; told once more, it hurries."""
         self._leaving.set()
         self._signal(signal.SIGTERM)
 

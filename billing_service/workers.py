@@ -12,17 +12,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from billing_service import leaving
 from billing_service.listening import announce, kept
 from billing_service.operations_http import served
-from billing_service.server import GRACE, first_of, raise_failure, stop_on_signals
+from billing_service.server import first_of, raise_failure
 from billing_service.settings import ServiceSettings
 from billing_service.worker import Worker, WorkerFailed
 from billing_service.worker_reports import Reports
+from subscription_state.stopping import Stopping
 
 log = logging.getLogger(__name__)
 
-#: What a worker may take to leave beyond what its calls in flight may, in seconds.
-MARGIN = 5.0
+#: How long its process may take to end after a worker has left, in seconds.
+MARGIN = 2.0
 
 Tasks = Sequence["asyncio.Task[None]"]
 
@@ -32,8 +34,8 @@ async def serve(settings: ServiceSettings, count: int) -> None:
 
     Raise `PortTaken`, or `WorkerFailed` where one cannot work at all.
     """
-    stopping = asyncio.Event()
-    stop_on_signals(stopping)
+    stopping = Stopping()
+    stopping.on_signals()
     with _places(settings, count) as (listen, workers):
         reports = Reports(workers)
         async with served(reports.app(), settings.metrics_listen), _kept_running(workers) as tasks:
@@ -41,7 +43,8 @@ async def serve(settings: ServiceSettings, count: int) -> None:
             await first_of(stopping, *tasks)
             announcing.cancel()
             reports.draining = True
-            await _leave(workers, tasks, within=settings.drain_seconds + GRACE + MARGIN)
+            within = leaving.longest(settings.drain_seconds) + MARGIN
+            await _leave(workers, tasks, stopping, within=within)
     raise_failure(*tasks)
     log.info("workers_stopped")
 
@@ -76,10 +79,20 @@ async def _announce(listen: str, workers: Sequence[Worker]) -> None:
     announce("listening on", host, int(port))
 
 
-async def _leave(workers: Sequence[Worker], tasks: Tasks, *, within: float) -> None:
-    """Have all leave in order, and see them gone."""
+async def _leave(
+    workers: Sequence[Worker], tasks: Tasks, stopping: Stopping, *, within: float
+) -> None:
+    """Have all leave in order, and see them gone; a hurry is passed on."""
     for worker in workers:
         worker.leave()
+    hurrying = asyncio.create_task(_hurry(workers, stopping))
     _, late = await asyncio.wait(tasks, timeout=within)
+    hurrying.cancel()
     if late:
         raise WorkerFailed(f"{len(late)} workers did not leave within {within:.0f} seconds.")
+
+
+async def _hurry(workers: Sequence[Worker], stopping: Stopping) -> None:
+    await stopping.hurried.wait()
+    for worker in workers:
+        worker.leave()

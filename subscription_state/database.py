@@ -146,9 +146,16 @@ class Database:
 
         False where others were reading for too long; a later checkpoint does it then.
         """
-        if self.dialect != "sqlite":
-            return True
-        checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
+        return self.dialect != "sqlite" or await self._checkpoint("TRUNCATE")
+
+    async def flush(self) -> None:
+        """Bring SQLite's log into its file, as far as that waits for nobody: before the end."""
+        if self.dialect == "sqlite":
+            await self._checkpoint("PASSIVE")
+
+    async def _checkpoint(self, mode: str) -> bool:
+        """Tell whether nobody was in the way."""
+        checkpoint = f"PRAGMA wal_checkpoint({mode})"
         async with self.driver() as driver, self._turn(), driver.execute(checkpoint) as cursor:
             busy, *_ = await cursor.fetchone()
         return not busy

@@ -111,6 +111,14 @@ class StateSettings(BaseSettings):
         default="json", description="How log lines are written: `json`, or `console` for people."
     )
 
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=60,
+        description="How long calls and events are still taken after SIGTERM, while health and "
+        "`/readyz` say that the process leaves.",
+    )
+
     @property
     def connections(self) -> Connections:
         return Connections(

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from subscription_state.faults import place_of
+from subscription_state.stopping import Stopping
 from webhook_gateway import answers
 from webhook_gateway.alarms import Alarms
 from webhook_gateway.metrics import Metrics
@@ -24,16 +26,35 @@ ROUTER_REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED}
 
 
 def application(
-    *, webhook: StripeWebhook, readiness: Readiness, metrics: Metrics, alarms: Alarms
+    *,
+    webhook: StripeWebhook,
+    readiness: Readiness,
+    metrics: Metrics,
+    alarms: Alarms,
+    stopping: Stopping,
 ) -> web.Application:
     """Put the parts together."""
     pages = Pages(readiness=readiness, metrics=metrics)
-    app = web.Application(middlewares=[Answering(metrics=metrics, alarms=alarms).answer])
+    answering = Answering(metrics=metrics, alarms=alarms)
+    app = web.Application(middlewares=[_sending_away(stopping), answering.answer])
     app.router.add_post("/webhooks/stripe", webhook.receive)
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/metrics", pages.metrics)
     return app
+
+
+def _sending_away(stopping: Stopping) -> Middleware:
+    """End each connection that is used once the gateway is to stop: the next goes elsewhere."""
+
+    @web.middleware
+    async def send_away(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if stopping.asked.is_set():
+            answer.force_close()
+        return answer
+
+    return send_away
 
 
 class Pages:

@@ -1,12 +1,12 @@
 """All parts of the gateway, put together once."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from subscription_state.database import Database
+from subscription_state.stopping import Stopping
 from subscription_state.wakeups import Announcer
 from webhook_gateway.alarms import Alarms
 from webhook_gateway.application import application
@@ -25,8 +25,7 @@ class Gateway:
     application: web.Application
     inbox: Inbox
     secrets: SigningSecrets
-    #: Set once the process is to stop.
-    stopping: asyncio.Event
+    stopping: Stopping
 
 
 def assemble(
@@ -36,7 +35,7 @@ def assemble(
     read_timeout: float = READ_TIMEOUT,
     wakeups: bool = True,
 ) -> Gateway:
-    metrics, alarms, stopping = Metrics(), Alarms(), asyncio.Event()
+    metrics, alarms, stopping = Metrics(), Alarms(), Stopping()
     signing_secrets = SigningSecrets(secrets, metrics=metrics)
     inbox = Inbox(database, Announcer(database, enabled=wakeups), metrics=metrics)
     webhook = StripeWebhook(
@@ -50,7 +49,11 @@ def assemble(
     readiness = Readiness(database=database, secrets=signing_secrets, stopping=stopping)
     return Gateway(
         application=application(
-            webhook=webhook, readiness=readiness, metrics=metrics, alarms=alarms
+            webhook=webhook,
+            readiness=readiness,
+            metrics=metrics,
+            alarms=alarms,
+            stopping=stopping,
         ),
         inbox=inbox,
         secrets=signing_secrets,

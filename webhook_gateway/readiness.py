@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from subscription_state import deployment, migrate
 from subscription_state.database import Database
 from subscription_state.errors import StateError
+from subscription_state.stopping import Stopping
 from webhook_gateway.signing_secrets import SigningSecrets
 
 OK = "ok"
@@ -18,9 +19,7 @@ REMEMBER = 0.5
 class Readiness:
     """The state of each thing that has to be right; one look at the database at a time."""
 
-    def __init__(
-        self, *, database: Database, secrets: SigningSecrets, stopping: asyncio.Event
-    ) -> None:
+    def __init__(self, *, database: Database, secrets: SigningSecrets, stopping: Stopping) -> None:
         self._database = database
         self._secrets = secrets
         self._stopping = stopping
@@ -33,7 +32,7 @@ class Readiness:
         return {
             **await self._database_checks(),
             "secrets": OK if self._secrets.current else "There are no signing secrets.",
-            "draining": "The gateway is stopping." if self._stopping.is_set() else OK,
+            "draining": "The gateway is stopping." if self._stopping.asked.is_set() else OK,
         }
 
     async def _database_checks(self) -> dict[str, str]:

@@ -4,9 +4,8 @@ import asyncio
 import errno
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -14,13 +13,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from subscription_state.database import Database
+from subscription_state.errors import StateUnavailable
 from webhook_gateway.gateway import Gateway, assemble
 from webhook_gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
-#: How long stopping may take, in seconds: longer than a request waits for its commit.
+#: How long what was accepted may take, in seconds: longer than a request waits for its commit.
 DRAIN_TIMEOUT = 20.0
+#: And where there is a hurry.
+HURRIED_TIMEOUT = 1.0
+#: How long the database may take to close, in seconds.
+CLOSING = 3.0
 #: How long an idle connection is kept, in seconds: longer than proxies keep theirs.
 KEEPALIVE_TIMEOUT = 75.0
 #: How long the rest of a refused body is swallowed, in seconds, so that its sender reads why.
@@ -37,14 +41,15 @@ async def serve(settings: GatewaySettings, database: Database) -> None:
     gateway = assemble(
         database, settings.webhook_secrets.get_secret_value(), wakeups=settings.database_wakeups
     )
-    _stop_on_signals(gateway.stopping)
+    gateway.stopping.on_signals()
     runner = _runner(gateway.application)
     await _listen(runner, settings.gateway_listen)
     async with _following(gateway, settings.webhook_secrets_file):
         typer.echo(f"webhook_gateway listening on {_url(runner, settings.gateway_listen)}")
-        await gateway.stopping.wait()
-        await _drain(gateway, runner)
-    await database.close()
+        await gateway.stopping.asked.wait()
+        await _drain(gateway, runner, drain_seconds=settings.drain_seconds)
+    await _close(database)
+    logger.info("webhook_gateway_stopped")
 
 
 def _runner(application: web.Application) -> web.AppRunner:
@@ -84,12 +89,6 @@ def _url(runner: web.AppRunner, listen: str) -> str:
     return f"http://{listen.rpartition(':')[0]}:{port}"
 
 
-def _stop_on_signals(stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stopping.set)
-
-
 @asynccontextmanager
 async def _following(gateway: Gateway, path: Path | None) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
@@ -99,13 +98,23 @@ async def _following(gateway: Gateway, path: Path | None) -> AsyncIterator[None]
             following.cancel()
 
 
-async def _drain(gateway: Gateway, runner: web.AppRunner) -> None:
-    """Accept nothing more; commit and answer what was accepted."""
+async def _drain(gateway: Gateway, runner: web.AppRunner, *, drain_seconds: float) -> None:
+    """Let the word spread; then accept nothing more, and commit and answer what was accepted."""
     logger.info("webhook_gateway_stopping")
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT):
-            await runner.cleanup()
-            await gateway.inbox.settled()
-    except TimeoutError:
+    await gateway.stopping.pause(drain_seconds)
+    answered = _answer_all(gateway, runner)
+    if not await gateway.stopping.within(DRAIN_TIMEOUT, answered, hurried=HURRIED_TIMEOUT):
+        # Nobody was told that the rest is stored: Stripe keeps it.
         logger.warning("webhook_gateway_gave_up_waiting")
-    logger.info("webhook_gateway_stopped")
+
+
+async def _answer_all(gateway: Gateway, runner: web.AppRunner) -> None:
+    await runner.cleanup()
+    await gateway.inbox.settled()
+
+
+async def _close(database: Database) -> None:
+    with suppress(TimeoutError, StateUnavailable):
+        async with asyncio.timeout(CLOSING):
+            await database.flush()
+            await database.close()

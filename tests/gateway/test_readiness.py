@@ -46,7 +46,7 @@ async def test_it_is_ready_while_another_writes(stripe: Stripe, database: Shared
 
 
 async def test_it_is_not_ready_while_it_stops(stripe: Stripe, gateway: Gateway) -> None:
-    gateway.stopping.set()
+    gateway.stopping.ask()
 
     answer = await readyz(stripe)
 
