@@ -54,10 +54,11 @@ class Fleet:
         self.postgres: Postgres = self._exit.enter_context(a_postgres())
         self.database_url = self.postgres.url(await self.postgres.create())
         self._listens = {name: settled("127.0.0.1:0") for name in MODULES}
-        self._secret = f"whsec_{secrets.token_hex(16)}"
+        self.secret = f"whsec_{secrets.token_hex(16)}"
         gateways = [self._listens[name] for name in GATEWAYS]
         balancer = await self._exit.enter_async_context(Balancer(gateways))
-        await self._start_emulator(f"http://{balancer.address}/webhooks/stripe")
+        self.webhook = f"http://{balancer.address}/webhooks/stripe"
+        await self._start_emulator(self.webhook)
         self._exit.push_async_callback(self._stop)
         await run(["billing_service", "migrate"], self._env(SERVICES[0]))
         await run(
@@ -69,7 +70,7 @@ class Fleet:
         arguments = ["--listen", "127.0.0.1:0", "--webhook", webhook]
         self.stripe = await Process.start(
             "stripe_emulator",
-            ["stripe_emulator", *arguments, "--webhook-secret", self._secret],
+            ["stripe_emulator", *arguments, "--webhook-secret", self.secret],
             {},
             log=self.log,
         )
@@ -87,7 +88,7 @@ class Fleet:
             "PAIDUP_STRIPE_PUBLISHABLE_KEY": PUBLISHABLE_KEY,
             "PAIDUP_STRIPE_API_BASE": self.emulator.url,
             "PAIDUP_PORTAL_RETURN_URL": "http://localhost:4242/account",
-            "PAIDUP_WEBHOOK_SECRETS": self._secret,
+            "PAIDUP_WEBHOOK_SECRETS": self.secret,
             **self.settings,
         }
 
@@ -100,6 +101,12 @@ class Fleet:
         self.processes[name] = await Process.start(
             name, MODULES[name], self._env(name), log=self.log
         )
+
+    async def replace(self, name: str) -> int:
+        """End it in order and start it again at its place, as a rollout; give its exit code."""
+        code = await self.processes[name].stop()
+        await self.start(name)
+        return code
 
     async def kill(self, name: str) -> None:
         await self.processes[name].kill()
