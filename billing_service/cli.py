@@ -9,16 +9,23 @@ import typer
 import uvloop
 from rich.console import Console
 
-from billing_service import catalog_commands, doctor, server, sync_command, workers
+from billing_service import (
+    catalog_commands,
+    doctor,
+    migrate_command,
+    server,
+    sync_command,
+    workers,
+)
 from billing_service.catalog_file import CatalogInvalid
 from billing_service.errors import BillingError
 from billing_service.listening import PortTaken
+from billing_service.migrate_command import Part
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_errors import StripeRefused
 from billing_service.sync import AlreadyRunning
 from billing_service.worker import REFUSED, WorkerFailed
-from subscription_state import logs, migrate
-from subscription_state.database import Database
+from subscription_state import logs
 from subscription_state.errors import StateError
 from subscription_state.settings import SettingsInvalid, StateSettings, load
 
@@ -72,18 +79,29 @@ def worker(socket: Annotated[Path, typer.Argument(help="Where to answer who star
 
 
 @app.command(name="migrate")
-def migrate_() -> None:
+def migrate_(
+    *,
+    phase: Annotated[
+        Part,
+        typer.Option(
+            help="before: what only adds, to be run before a new version is rolled out. "
+            "after: what takes away, to be run when no older version runs any more. "
+            "all: both, while nothing runs. A new database gets all.",
+        ),
+    ] = Part.BEFORE,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; end with 1 where this version cannot run."),
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="With --check: wait so many seconds until it can.")
+    ] = 0,
+) -> None:
     """Bring the database's schema up to date. Repeating it changes nothing."""
-    version = _run(StateSettings, _migrate)
-    Console().print(f"The schema is at version {version}.")
-
-
-async def _migrate(settings: StateSettings) -> str:
-    database = Database.at(settings.database_url, settings.connections)
-    try:
-        return await migrate.upgrade(database)
-    finally:
-        await database.close()
+    if check:
+        _run(StateSettings, lambda settings: migrate_command.check(settings, wait=wait))
+    else:
+        _run(StateSettings, lambda settings: migrate_command.apply(settings, phase))
 
 
 @catalog.command()

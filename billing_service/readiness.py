@@ -11,7 +11,7 @@ from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
 from subscription_state import deployment, migrate
 from subscription_state.database import Database
-from subscription_state.errors import SchemaOutdated, StateUnavailable
+from subscription_state.errors import SchemaOutdated, StateUnavailable, VersionOutdated
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Readiness:
             await self._bind_if_due(livemode=livemode)
         except StateUnavailable:
             return "the database does not answer"
-        except SchemaOutdated as error:
+        except (SchemaOutdated, VersionOutdated) as error:
             return str(error)
         return None
 

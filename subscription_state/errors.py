@@ -4,6 +4,8 @@ StateError
 ├── StateUnavailable   the database did not answer; the same call may succeed later
 ├── WrongDeployment    the database belongs to another Stripe account or mode
 ├── SchemaOutdated     migrations are missing
+├── VersionOutdated    this version of the code is too old for the schema
+├── MigrationBlocked   a migration may not be applied yet
 ├── InvalidRevision    not a revision of this database
 └── UnexpectedShape    Stripe sent an object that we cannot read
 """
@@ -23,6 +25,14 @@ class WrongDeployment(StateError):
 
 class SchemaOutdated(StateError):
     """The database lacks migrations, or was never migrated."""
+
+
+class VersionOutdated(StateError):
+    """The schema lost what this version of the code needs: a newer one runs on it."""
+
+
+class MigrationBlocked(StateError):
+    """Something else has to be done before the migration; the text says what."""
 
 
 class InvalidRevision(StateError):

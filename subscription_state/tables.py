@@ -225,3 +225,11 @@ lease = Table(
     Column("holder", String, nullable=False),
     Column("expire_time", UtcTime, nullable=False),
 )
+
+schema_floor = Table(
+    "schema_floor",
+    metadata,
+    # One row at most: versions of the code that do not know this migration are too old.
+    Column("floor_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", String, nullable=False),
+)

@@ -50,10 +50,10 @@ GRANT SELECT, INSERT, UPDATE ON
     TO paidup_gateway;
 GRANT INSERT ON change TO paidup_gateway;
 GRANT SELECT, UPDATE ON checkout_session, head TO paidup_gateway;
-GRANT SELECT ON alembic_version, deployment TO paidup_gateway;
+GRANT SELECT ON alembic_version, deployment, schema_floor TO paidup_gateway;
 
 -- The service does everything but change the schema.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paidup_service;
-REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM paidup_service;
+REVOKE INSERT, UPDATE, DELETE ON alembic_version, schema_floor FROM paidup_service;
 
 COMMIT;

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from alembic import command
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from subscription_state import accounts, customers, head, subscriptions, touches
@@ -11,6 +12,7 @@ from subscription_state.customers import Customer
 from subscription_state.database import Database
 from subscription_state.ingest import Outcome, ingest
 from subscription_state.model import AccountState, StoredSubscription, Subscription
+from subscription_state.schema_history import OURS
 from subscription_state.tables import metadata
 from subscription_state.touches import Touch
 from subscription_state.verification import CustomerRead, Saved, save_read
@@ -20,6 +22,13 @@ from tests.builders import DAY, NOW, Json, a_customer_read, a_delivery
 async def deliver(database: Database, *events: Json, received: datetime = NOW) -> list[Outcome]:
     """Take events in, all in one commit."""
     return await ingest(database, [a_delivery(event, received=received) for event in events])
+
+
+def upgrade_to(connection: Connection, version: str) -> None:
+    """Migrate as the code did that had no later migrations yet."""
+    config = OURS.config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, version)
 
 
 async def draw(database: Database) -> int:
