@@ -29,6 +29,8 @@ class Fleet:
 
     #: More settings for gateways and services.
     settings: Mapping[str, str] = field(default_factory=dict)
+    #: What Stripe signs its webhooks with.
+    secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
     #: Every line that any process wrote.
     log: list[str] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
@@ -54,7 +56,6 @@ class Fleet:
         self.postgres: Postgres = self._exit.enter_context(a_postgres())
         self.database_url = self.postgres.url(await self.postgres.create())
         self._listens = {name: settled("127.0.0.1:0") for name in MODULES}
-        self.secret = f"whsec_{secrets.token_hex(16)}"
         gateways = [self._listens[name] for name in GATEWAYS]
         balancer = await self._exit.enter_async_context(Balancer(gateways))
         self.webhook = f"http://{balancer.address}/webhooks/stripe"

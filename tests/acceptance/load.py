@@ -92,6 +92,8 @@ class Sender:
         self._load = load
         self._customer = customer
         self._numbers = count()
+        #: What Stripe signs with.
+        self.secret = fleet.secret
         self.acknowledged: set[str] = set()
 
     async def send(self) -> None:
@@ -108,7 +110,7 @@ class Sender:
         self.acknowledged.add(event["id"])
 
     async def _is_acknowledged(self, body: bytes) -> bool:
-        headers = signed(body, secret=self._fleet.secret)
+        headers = signed(body, secret=self.secret)
         try:
             async with self._session.post(
                 self._fleet.webhook, data=body, headers=headers

@@ -1,4 +1,4 @@
-"""Rolling restarts under load: nobody who calls, watches or delivers has to notice.
+"""Rolling restarts and a rolled secret under load: nobody has to notice.
 
 `ROLLING_ROUNDS=20 make test TESTS="tests/acceptance/test_rolling.py -s"` goes on for longer, and
 shows how often everything was done meanwhile.
@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -18,7 +19,7 @@ from soak.fleet import GATEWAYS, SERVICES, Fleet
 from soak.verdict import lost_events
 from subscription_state.database import Database
 from subscription_state.tables import event
-from tests.acceptance.load import FEATURE, PATIENT, Callers, Load, callers
+from tests.acceptance.load import FEATURE, PATIENT, Callers, Load, Sender, callers
 from tests.leaks import assert_nothing_leaked
 
 ROUNDS = int(os.environ.get("ROLLING_ROUNDS", "2"))
@@ -34,13 +35,29 @@ AT_LEAST = {
     "stream account": 5,
 }
 
+FIRST_SECRET = "whsec_first"
+SECOND_SECRET = "whsec_second"
+
 pytestmark = pytest.mark.timeout(180 + 60 * ROUNDS)
 
 
 @pytest.fixture
-async def fleet() -> AsyncIterator[Fleet]:
-    settings = {"PAIDUP_DRAIN_SECONDS": "2", "PAIDUP_STRIPE_CALLS_PER_SECOND": "200"}
-    async with Fleet(settings=settings) as running:
+def secrets_file(tmp_path: Path) -> Path:
+    path = tmp_path / "secrets"
+    path.write_text(FIRST_SECRET)
+    return path
+
+
+@pytest.fixture
+async def fleet(secrets_file: Path) -> AsyncIterator[Fleet]:
+    settings = {
+        "PAIDUP_DRAIN_SECONDS": "2",
+        "PAIDUP_STRIPE_CALLS_PER_SECOND": "200",
+        # In a file instead.
+        "PAIDUP_WEBHOOK_SECRETS": "",
+        "PAIDUP_WEBHOOK_SECRETS_FILE": str(secrets_file),
+    }
+    async with Fleet(settings=settings, secret=FIRST_SECRET) as running:
         yield running
     assert_nothing_leaked(running)
 
@@ -73,6 +90,41 @@ async def _replace_gateways(fleet: Fleet) -> None:
         assert await fleet.replace(gateway) == 0
 
 
+async def _roll_secret(fleet: Fleet, sender: Sender, file: Path) -> None:
+    """Give the gateways one more secret, have all signed with it for a while, and take it away."""
+    both, first = f"{SECOND_SECRET}\n{fleet.secret}\n", f"{fleet.secret}\n"
+    await _rewrite(fleet, file, both, times=1)
+    sender.secret = SECOND_SECRET
+    await _more_are_sent(sender)
+    sender.secret = fleet.secret
+    await _more_are_sent(sender)
+    await _rewrite(fleet, file, first, times=2)
+    await _more_are_sent(sender)
+
+
+async def _rewrite(fleet: Fleet, file: Path, text: str, *, times: int) -> None:
+    """Change the file at once, as mounted secrets do; return when both gateways have read it."""
+    file.with_suffix(".new").write_text(text)
+    file.with_suffix(".new").replace(file)
+    counted = f'paidup_webhook_secrets_reloads_total{{result="changed"}} {times}.0'
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        for gateway in GATEWAYS:
+            told = ""
+            while counted not in told:
+                await asyncio.sleep(0.1)
+                url = f"http://{fleet.processes[gateway].address}/metrics"
+                async with session.get(url) as answer:
+                    told = await answer.text()
+
+
+async def _more_are_sent(sender: Sender) -> None:
+    """Wait for more than can be on their way."""
+    wanted = len(sender.acknowledged) + 10
+    async with asyncio.timeout(60):
+        while len(sender.acknowledged) < wanted:
+            await asyncio.sleep(0.05)
+
+
 async def _all_has_been_done(everybody: Callers) -> None:
     async with asyncio.timeout(60):
         while any(everybody.load.done[what] < times for what, times in AT_LEAST.items()):
@@ -102,10 +154,13 @@ def _show(load: Load) -> None:
     print("", head, *lines, sep="\n")  # noqa: T201 - what it is run for by hand
 
 
-async def test_both_replicas_of_both_processes_are_replaced_and_nobody_notices(fleet):
+async def test_both_replicas_are_replaced_and_the_secret_is_rolled_and_nobody_notices(
+    fleet, secrets_file
+):
     async with callers(fleet) as everybody:
         for _ in range(ROUNDS):
             await asyncio.gather(_replace_services(fleet), _replace_gateways(fleet))
+        await _roll_secret(fleet, everybody.sender, secrets_file)
         await _all_has_been_done(everybody)
         await _all_has_been_seen(everybody)
         remembered = everybody.cache.peek(everybody.bought[0], feature=FEATURE)
