@@ -14,8 +14,8 @@ from billing_service.readiness import bind
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
 from subscription_state import migrate
-from subscription_state.database import Database
 from subscription_state.errors import SchemaOutdated, StateUnavailable
+from subscription_state.opening import open_database
 
 
 async def apply(settings: ServiceSettings, file: Path, *, ask: bool) -> bool:
@@ -44,7 +44,7 @@ async def apply(settings: ServiceSettings, file: Path, *, ask: bool) -> bool:
 
 async def _refresh_mirror(settings: ServiceSettings, stripe: LiveStripe, console: Console) -> None:
     """Let checks see the change at once; a running service would see it at its next read."""
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     try:
         await migrate.check(database)
         # Another account's catalogue must not replace the one that checks rest on.

@@ -12,6 +12,7 @@ from rich.console import Console
 from billing_service import (
     catalog_commands,
     doctor,
+    encryption_commands,
     migrate_command,
     server,
     sync_command,
@@ -50,11 +51,13 @@ EXPECTED = (
     WorkerFailed,
     CatalogInvalid,
     AlreadyRunning,
+    SettingsInvalid,
 )
 EXIT_FAILED = 1
+EXIT_SETTINGS = 2
 MOST_WORKERS = 64
 #: For a job that is started again and again: somebody else is doing it.
-EXIT_CODES: dict[type[Exception], int] = {AlreadyRunning: 3}
+EXIT_CODES: dict[type[Exception], int] = {AlreadyRunning: 3, SettingsInvalid: EXIT_SETTINGS}
 
 
 @app.command()
@@ -130,6 +133,22 @@ def sync() -> None:
     raise typer.Exit(0 if whole else 1)
 
 
+@app.command()
+def key(file: Annotated[Path, typer.Argument(help="The file to make.", dir_okay=False)]) -> None:
+    """Make a file with a new key for PAIDUP_ENCRYPTION_KEY_FILES, readable to its owner alone."""
+    sys.exit(encryption_commands.make_key(file))
+
+
+@app.command()
+def reencrypt() -> None:
+    """Encrypt every stored body anew with the first key. Interrupted, run it again.
+
+    Ends with 0 when no body needs another key; else with 1, and tells what is left and why.
+    """
+    whole = _run(StateSettings, encryption_commands.reencrypt)
+    raise typer.Exit(0 if whole else 1)
+
+
 @app.command(name="doctor")
 def doctor_() -> None:
     """Look for what is wrong with keys, database, secrets and catalogue."""
@@ -151,7 +170,7 @@ def _run(
         settings = load(settings_type)
     except SettingsInvalid as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
-        sys.exit(2)
+        sys.exit(EXIT_SETTINGS)
     logs.configure(settings.log_format)
     try:
         return uvloop.run(work(settings))

@@ -33,6 +33,8 @@ from billing_service.verifier import Verifier
 from billing_service.watchers import Watchers
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
+from subscription_state.key_files import KeyFollower
+from subscription_state.opening import open_database
 from subscription_state.wakeups import Announcer, Listener
 
 
@@ -54,6 +56,7 @@ class Parts:
     background: Background
     feed: Feed
     watchers: Watchers
+    key_follower: KeyFollower
     servicer: BillingServicer
     admin_servicer: AdminServicer
 
@@ -68,7 +71,7 @@ class Parts:
 
 def compose(settings: ServiceSettings) -> Parts:
     """Build the parts; nothing is connected yet."""
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     stripe = open_stripe(settings)
     hints = _hints(settings, database)
     verifier = Verifier(database, stripe, changed=hints.announcer.changed)
@@ -92,10 +95,19 @@ def compose(settings: ServiceSettings) -> Parts:
         background=background,
         feed=feed,
         watchers=watchers,
+        key_follower=_key_follower(settings, database),
         servicer=_servicer(settings, database, stripe, verifier, checks=checks, watchers=watchers),
         admin_servicer=_admin_servicer(
             settings, database, stripe, verifier, event_log=event_log, hints=hints
         ),
+    )
+
+
+def _key_follower(settings: ServiceSettings, database: Database) -> KeyFollower:
+    return KeyFollower(
+        settings.encryption_key_files,
+        database.keyring,
+        told=lambda result: metrics.KEY_RELOADS.labels(result).inc(),
     )
 
 

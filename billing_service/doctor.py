@@ -13,9 +13,10 @@ from billing_service.errors import BillingError
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
-from subscription_state import catalog, deployment, migrate, touches
+from subscription_state import catalog, deployment, migrate, reencryption, touches
 from subscription_state.database import Database
 from subscription_state.errors import StateError
+from subscription_state.opening import open_database
 from subscription_state.settings import PREFIX
 
 #: So many customers that were given up are named.
@@ -52,7 +53,7 @@ async def examine(settings: ServiceSettings) -> bool:
     """Print a table of findings; True where all is well."""
     patient = Patient(
         settings=settings,
-        database=Database.at(settings.database_url, settings.connections),
+        database=open_database(settings),
         stripe=open_stripe(settings),
     )
     try:
@@ -120,6 +121,27 @@ async def _products(patient: Patient) -> str:
     return f"{known} known"
 
 
+async def _bodies(patient: Patient) -> str:
+    await migrate.check(patient.database)
+    async with patient.database.read() as connection:
+        bodies = await reencryption.count_bodies(connection)
+    in_the_clear = bodies.pop(reencryption.IN_THE_CLEAR, 0)
+    missing = sorted(bodies.keys() - {key.key_id for key in patient.database.keyring.keys})
+    if missing:
+        raise Ill(
+            f"{sum(bodies[each] for each in missing)} are encrypted with {', '.join(missing)}, "
+            "which is not among the keys: they cannot be replayed. Bring it back."
+        )
+    if not patient.database.keyring.keys:
+        return "stored in the clear: no key is configured"
+    if in_the_clear:
+        raise Ill(
+            f"{in_the_clear} are stored in the clear: see that the gateway has the keys, "
+            "then run `reencrypt`."
+        )
+    return f"{bodies.total()} are encrypted"
+
+
 async def _customers(patient: Patient) -> str:
     await migrate.check(patient.database)
     async with patient.database.read() as connection:
@@ -144,5 +166,6 @@ LOOKS: dict[str, Look] = {
     "database's deployment": _deployment,
     "endpoint's secret": _secret,
     "products": _products,
+    "bodies of events": _bodies,
     "customers": _customers,
 }

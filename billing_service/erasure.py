@@ -16,9 +16,16 @@ class Erasure:
 
     async def erase(self, account_id: str) -> int:
         """Give how many stored events lost their content; none when it is repeated."""
+        keyring = self._database.keyring
         erased = await self._database.write(
-            lambda connection: erasure.erase_account(connection, account_id)
+            lambda connection: erasure.erase_account(connection, account_id, keyring)
         )
         gone = await self._database.forget_overwritten()
-        log.info("account_erased", extra={"erased_events": erased, "log_truncated": gone})
-        return erased
+        facts = {
+            "erased_events": erased.events,
+            "unreadable_events": erased.unreadable,
+            "log_truncated": gone,
+        }
+        level = logging.WARNING if erased.unreadable else logging.INFO
+        log.log(level, "account_erased", extra=facts)
+        return erased.events

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_service import page_tokens
+from billing_service import metrics, page_tokens
 from billing_service.errors import EventNotFound, InvalidToken
 from billing_service.verifier import Verifier
 from subscription_state import events, replay
 from subscription_state.database import Database
-from subscription_state.errors import StateUnavailable
+from subscription_state.errors import BodyUnreadable, StateUnavailable
 from subscription_state.events import EventFilter, EventState, Place, StoredEvent
 from subscription_state.faults import place_of
 
@@ -85,6 +85,8 @@ class EventLog:
     async def _note_failed(self, known: StoredEvent, error: Exception) -> None:
         # Only the fault's type and place: its text may hold the payload.
         name = type(error).__name__
+        if isinstance(error, BodyUnreadable):
+            metrics.UNREADABLE_BODIES.labels(name).inc()
         facts = {"event_id": known.event_id, "error": name, "error_place": place_of(error)}
         log.error("event_failed_again", extra=facts)
         await replay.note_failed(self._database, known, name, now=self._now())

@@ -47,6 +47,14 @@ DOUBLE_SUBSCRIPTIONS = Counter(
 FAILED_EVENTS = Gauge(
     "paidup_failed_events", "Events that could not be applied, by whether we gave up.", ["parked"]
 )
+UNREADABLE_BODIES = Counter(
+    "paidup_unreadable_bodies", "Bodies that were wanted and could not be opened.", ["error"]
+)
+KEY_RELOADS = Counter(
+    "paidup_encryption_key_reloads",
+    "Readings of the encryption keys that changed them or failed.",
+    ["result"],
+)
 RETENTION_DROPPED = Counter(
     "paidup_retention_dropped", "What was not kept any longer, by what it was.", ["what"]
 )

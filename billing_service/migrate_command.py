@@ -10,6 +10,7 @@ from subscription_state import migrate
 from subscription_state.database import Database
 from subscription_state.errors import SchemaOutdated, StateUnavailable
 from subscription_state.migrate import Standing
+from subscription_state.opening import open_database
 from subscription_state.schema_history import Migration, Phase
 from subscription_state.settings import StateSettings
 
@@ -27,7 +28,7 @@ class Part(StrEnum):
 
 async def apply(settings: StateSettings, part: Part) -> None:
     """Apply migrations and say how far the schema is then."""
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     try:
         phase = None if part is Part.ALL else Phase(part)
         _tell(await migrate.upgrade(database, phase))
@@ -37,7 +38,7 @@ async def apply(settings: StateSettings, part: Part) -> None:
 
 async def check(settings: StateSettings, *, wait: float) -> None:
     """Raise unless this version can run on the schema, for so many seconds; change nothing."""
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     try:
         await _until_fit(database, wait)
         _tell(await migrate.look(database))

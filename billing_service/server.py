@@ -88,7 +88,8 @@ async def _serve(
         working = asyncio.create_task(_work(parts, readiness))
         feeding = asyncio.create_task(parts.feed.run())
         watching = asyncio.create_task(parts.watchers.run())
-        tasks = (following, working, feeding, watching)
+        rekeying = asyncio.create_task(parts.key_follower.run())
+        tasks = (following, working, feeding, watching, rekeying)
         await first_of(stopping, *tasks)
         following.cancel()
         seconds = settings.drain_seconds

@@ -26,6 +26,7 @@ from billing_service.stripe_api import LiveStripe
 from billing_service.sync import AlreadyRunning, Sync, Tally
 from subscription_state import customers, migrate
 from subscription_state.database import Database
+from subscription_state.opening import open_database
 
 #: How often a line is printed where there is no terminal to draw on, in seconds.
 LINE_EVERY = 10.0
@@ -34,7 +35,7 @@ LINE_EVERY = 10.0
 async def sync(settings: ServiceSettings) -> bool:
     """Compare every customer with Stripe; False where some could not be compared."""
     console = Console(highlight=False, soft_wrap=True)
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     stripe = open_stripe(settings)
     try:
         await migrate.check(database)

@@ -38,7 +38,8 @@ code 2.
 Any setting can be read from a file: set `{PREFIX}<NAME>_FILE` to its path, as secrets are
 mounted. White space around the content is dropped. Where both are set, the variable goes before
 the file. `{PREFIX}WEBHOOK_SECRETS` differs: it may not be set beside its file, and its file is
-read again whenever its content changes. Every other file is read once.
+read again whenever its content changes. Every other file is read once, but for the keys that
+`{PREFIX}ENCRYPTION_KEY_FILES` names.
 
 Settings that the table marks as secret have no default, and no command shows their values.
 """
@@ -75,7 +76,7 @@ def page() -> str:
     state = set(StateSettings.model_fields)
     sections = (
         INTRODUCTION,
-        "## Every process\n\n`python -m billing_service migrate` needs no others.\n",
+        "## Every process\n\n`billing_service migrate` and `reencrypt` need no others.\n",
         _settings(StateSettings, without=()),
         (
             "## `python -m billing_service`\n\n"

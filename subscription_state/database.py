@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from subscription_state import postgresql
+from subscription_state.encryption import Keyring
 from subscription_state.errors import StateUnavailable
 from subscription_state.postgresql import Connections
 
@@ -41,21 +42,34 @@ T = TypeVar("T")
 class Database:
     """The shared database. Every method raises `StateUnavailable` when it does not answer."""
 
-    def __init__(self, engine: AsyncEngine, connections: Connections | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        connections: Connections | None = None,
+        keyring: Keyring | None = None,
+    ) -> None:
+        #: What bodies of events are sealed with, and opened.
+        self.keyring = keyring or Keyring()
         self._engine = engine
         self._connections = connections or Connections()
         self._writers = asyncio.Lock()
 
     @classmethod
-    def at(cls, url: str, connections: Connections | None = None) -> "Database":
+    def at(
+        cls,
+        url: str,
+        connections: Connections | None = None,
+        keyring: Keyring | None = None,
+    ) -> "Database":
         """Open the database at an SQLAlchemy URL (`sqlite+aiosqlite` or `postgresql+asyncpg`).
 
-        `connections` are PostgreSQL's; SQLite's are its own.
+        `connections` are PostgreSQL's; SQLite's are its own. Processes come in by
+        `open_database`, which knows their keys.
         """
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return cls(_sqlite(parsed))
-        return cls(postgresql.engine(parsed, connections or Connections()), connections)
+            return cls(_sqlite(parsed), keyring=keyring)
+        return cls(postgresql.engine(parsed, connections or Connections()), connections, keyring)
 
     @property
     def dialect(self) -> str:

@@ -7,6 +7,9 @@ StateError
 ├── VersionOutdated    this version of the code is too old for the schema
 ├── MigrationBlocked   a migration may not be applied yet
 ├── InvalidRevision    not a revision of this database
+├── BodyUnreadable     an event's body cannot be opened
+│   ├── EncryptionKeyMissing   its key is not among ours
+│   └── BodyDamaged            it is not as it was sealed
 └── UnexpectedShape    Stripe sent an object that we cannot read
 """
 
@@ -37,6 +40,18 @@ class MigrationBlocked(StateError):
 
 class InvalidRevision(StateError):
     """The text is not a revision, or one of another database's history."""
+
+
+class BodyUnreadable(StateError):
+    """The stored body of an event is there and cannot be opened."""
+
+
+class EncryptionKeyMissing(BodyUnreadable):
+    """It was sealed with a key that is not among those configured."""
+
+
+class BodyDamaged(BodyUnreadable):
+    """It is not what was sealed for this event: changed, cut off, or another event's."""
 
 
 class UnexpectedShape(StateError):

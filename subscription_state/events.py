@@ -71,7 +71,7 @@ class StoredEvent:
     error: str | None
     #: Our own tries to apply it, those that an operator asked for too.
     attempts: int
-    #: None once it was erased.
+    #: As it is stored: see `encryption`. None once it was erased.
     body: bytes | None
 
 

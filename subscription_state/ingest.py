@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,7 @@ from subscription_state import (
 )
 from subscription_state.customers import Customer
 from subscription_state.database import Database
+from subscription_state.encryption import Keyring
 from subscription_state.errors import StateUnavailable, UnexpectedShape
 from subscription_state.events import Before, EventState, ReceivedEvent
 from subscription_state.from_stripe import id_of, moment, required_id, text_of
@@ -117,7 +118,7 @@ async def take_in(database: Database, deliveries: Sequence[Delivery]) -> list[Ta
         locked = await customers.lock(connection, _customer_ids(ours))
         if any(apply.concerns_catalog(each.event.type) for each in ours):
             await catalog.lock(connection)
-        before = await _store(connection, ours)
+        before = await _store(connection, ours, database.keyring)
         fresh = _fresh(ours, before)
         outcomes = await apply_deliveries(connection, list(fresh.values()), locked)
         became = dict(zip(fresh, outcomes, strict=True))
@@ -131,7 +132,7 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
     """Store a delivery that cannot be applied, and have its customer read instead."""
 
     async def work(connection: AsyncConnection) -> Outcome:
-        received = delivery.event
+        received = _sealed(delivery.event, database.keyring)
         await customers.lock(connection, _customer_ids([delivery]))
         await events.store(connection, received)
         # A delivery by Stripe begins our own tries anew.
@@ -144,10 +145,17 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
     return await database.write(work)
 
 
-async def _store(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> dict[str, Before]:
+async def _store(
+    connection: AsyncConnection, deliveries: Sequence[Delivery], keyring: Keyring
+) -> dict[str, Before]:
     if not deliveries:
         return {}
-    return await events.store_all(connection, [each.event for each in deliveries])
+    received = [_sealed(each.event, keyring) for each in deliveries]
+    return await events.store_all(connection, received)
+
+
+def _sealed(received: ReceivedEvent, keyring: Keyring) -> ReceivedEvent:
+    return replace(received, body=keyring.seal(received.event_id, received.body))
 
 
 def _fresh(deliveries: Sequence[Delivery], before: Mapping[str, Before]) -> dict[str, Delivery]:

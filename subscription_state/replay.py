@@ -28,8 +28,9 @@ async def apply_again(
         if stored is None or stored.body is None:
             await _ask_instead(connection, known, now)
             return None
+        body = database.keyring.open(stored.event_id, stored.body)
         # `received` is the time of whatever follows from it, and that is now.
-        delivery = delivery_from_stripe(orjson.loads(stored.body), stored.body, received=now)
+        delivery = delivery_from_stripe(orjson.loads(body), body, received=now)
         (outcome,) = await apply_deliveries(connection, [delivery], locked)
         return EventState(outcome.value)
 

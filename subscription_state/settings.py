@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from subscription_state import key_files
 from subscription_state.postgresql import Connections
 
 PREFIX = "PAIDUP_"
@@ -106,6 +107,13 @@ class StateSettings(BaseSettings):
         description="PostgreSQL: a way past the pooler for the service's one connection that "
         "hears `NOTIFY`, a URL as above. Behind a pooler it hears nothing without one, and looks "
         "by itself.",
+    )
+    encryption_key_files: Annotated[str, AfterValidator(key_files.check)] = Field(
+        default="",
+        description="Files of keys that bodies of events are encrypted with, comma separated: the "
+        "first one encrypts, all decrypt. Or a directory of them, in which the last by name is "
+        "the first. They are read again when they change. Without any, bodies are stored in the "
+        "clear.",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="How log lines are written: `json`, or `console` for people."

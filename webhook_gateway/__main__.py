@@ -7,6 +7,7 @@ from sqlalchemy.exc import ArgumentError
 
 from subscription_state import logs
 from subscription_state.database import Database
+from subscription_state.opening import open_database
 from subscription_state.settings import PREFIX, SettingsInvalid, load
 from webhook_gateway import server
 from webhook_gateway.settings import GatewaySettings
@@ -56,7 +57,7 @@ def serve() -> None:
 
 def _open(settings: GatewaySettings) -> Database:
     try:
-        return Database.at(settings.database_url, settings.connections)
+        return open_database(settings)
     except (ArgumentError, ValueError, OSError) as error:
         # The URL may hold a password, and so may the error's text.
         line = f"{PREFIX}DATABASE_URL: cannot be opened ({type(error).__name__})"

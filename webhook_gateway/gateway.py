@@ -25,6 +25,7 @@ class Gateway:
     application: web.Application
     inbox: Inbox
     secrets: SigningSecrets
+    metrics: Metrics
     stopping: Stopping
 
 
@@ -57,5 +58,6 @@ def assemble(
         ),
         inbox=inbox,
         secrets=signing_secrets,
+        metrics=metrics,
         stopping=stopping,
     )

@@ -54,6 +54,12 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self.key_reloads = Counter(
+            "paidup_encryption_key_reloads_total",
+            "Readings of the encryption keys that changed them or failed.",
+            ["result"],
+            registry=registry,
+        )
         self.queue_depth = Gauge(
             "paidup_webhook_queue_depth",
             "Events accepted and not yet answered.",

@@ -4,9 +4,8 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import typer
 from aiohttp import web
@@ -14,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
+from subscription_state.key_files import KeyFollower
 from webhook_gateway.gateway import Gateway, assemble
 from webhook_gateway.settings import GatewaySettings
 
@@ -44,7 +44,7 @@ async def serve(settings: GatewaySettings, database: Database) -> None:
     gateway.stopping.on_signals()
     runner = _runner(gateway.application)
     await _listen(runner, settings.gateway_listen)
-    async with _following(gateway, settings.webhook_secrets_file):
+    async with _following(*_followers(gateway, settings, database)):
         typer.echo(f"webhook_gateway listening on {_url(runner, settings.gateway_listen)}")
         await gateway.stopping.asked.wait()
         await _drain(gateway, runner, drain_seconds=settings.drain_seconds)
@@ -89,13 +89,26 @@ def _url(runner: web.AppRunner, listen: str) -> str:
     return f"http://{listen.rpartition(':')[0]}:{port}"
 
 
+def _followers(
+    gateway: Gateway, settings: GatewaySettings, database: Database
+) -> list[Coroutine[None, None, None]]:
+    """Give what keeps secrets and keys as their files are."""
+    keys = KeyFollower(
+        settings.encryption_key_files,
+        database.keyring,
+        told=lambda result: gateway.metrics.key_reloads.labels(result).inc(),
+    )
+    path = settings.webhook_secrets_file
+    return [keys.run(), *([gateway.secrets.follow(path)] if path else [])]
+
+
 @asynccontextmanager
-async def _following(gateway: Gateway, path: Path | None) -> AsyncIterator[None]:
+async def _following(*followers: Coroutine[None, None, None]) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(gateway.secrets.follow(path)) if path else None
+        following = [tasks.create_task(each) for each in followers]
         yield
-        if following is not None:
-            following.cancel()
+        for each in following:
+            each.cancel()
 
 
 async def _drain(gateway: Gateway, runner: web.AppRunner, *, drain_seconds: float) -> None:

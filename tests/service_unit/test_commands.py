@@ -131,7 +131,7 @@ async def test_the_doctor_finds_what_is_missing(examined, sold, tmp_path):
 
     assert not healthy
     assert "test mode, of account acct_" in text
-    assert text.count("The schema is at nothing") == 4
+    assert text.count("The schema is at nothing") == 5
     assert "PAIDUP_WEBHOOK_SECRETS is not set" in text
 
 

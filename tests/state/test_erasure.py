@@ -5,10 +5,19 @@ from functools import partial
 import pytest
 
 from subscription_state import erasure, grants
+from subscription_state.encryption import Key
 from subscription_state.ingest import Outcome
 from subscription_state.tables import event, grant
 from tests.builders import a_grant, a_stripe_customer, a_stripe_event, a_stripe_subscription
 from tests.state import steps
+
+
+@pytest.fixture(params=["in the clear", "encrypted"])
+def bound(bound, request):
+    """Whether it can be read in the database or not, the same is erased."""
+    if request.param == "encrypted":
+        bound.keyring.replace([Key(bytes(32))])
+    return bound
 
 
 def _customer(number: int, account_id: str | None, *, customer_id: str | None = None):
@@ -18,7 +27,10 @@ def _customer(number: int, account_id: str | None, *, customer_id: str | None = 
 
 
 async def _erase(database, account_id: str) -> int:
-    return await database.write(lambda connection: erasure.erase_account(connection, account_id))
+    erased = await database.write(
+        lambda connection: erasure.erase_account(connection, account_id, database.keyring)
+    )
+    return erased.events
 
 
 async def _with_bodies(database) -> set[str]:
@@ -94,3 +106,24 @@ async def test_notes_of_grants_are_erased_and_the_grants_stay(bound):
 
     notes = {row.grant_id: row.note for row in await steps.rows(bound, grant)}
     assert notes == {"acct_1": "", "acct_2": "for Ada Lovelace"}
+
+
+async def test_more_bodies_than_are_held_at_a_time_are_looked_through(bound, monkeypatch):
+    monkeypatch.setattr(erasure, "BATCH", 2)
+    await steps.deliver(bound, *(_customer(number, "acct_1") for number in range(1, 8)))
+
+    assert await _erase(bound, "acct_1") == 7
+
+
+async def test_a_body_that_cannot_be_opened_is_told_of_and_stays(bound):
+    await steps.deliver(bound, _customer(1, "acct_1"))
+    bound.keyring.replace([Key(b"k" * 32)])
+    await steps.deliver(bound, _customer(2, "acct_1"))
+    bound.keyring.replace([])
+
+    erased = await bound.write(
+        lambda connection: erasure.erase_account(connection, "acct_1", bound.keyring)
+    )
+
+    assert (erased.events, erased.unreadable) == (1, 1)
+    assert await _with_bodies(bound) == {"evt_2"}

@@ -93,7 +93,7 @@ async def test_a_fault_saves_nothing_and_is_noted(bound, monkeypatch):
 async def test_instead_of_an_event_without_a_body_its_customer_is_read(bound):
     await steps.deliver(bound, _created())
     await steps.verify(bound, await steps.subscription(bound))
-    await bound.write(lambda connection: erasure.erase_account(connection, "acct_1"))
+    await bound.write(lambda connection: erasure.erase_account(connection, "acct_1", bound.keyring))
     before = await _known(bound)
 
     state = await _replay(bound)
@@ -147,6 +147,6 @@ async def test_an_event_that_was_erased_is_not_tried_again(bound):
     await ingest.store_failed(bound, a_delivery(_created()), "KeyError")
     await steps.verify(bound, account_id="acct_1")
 
-    await bound.write(lambda connection: erasure.erase_account(connection, "acct_1"))
+    await bound.write(lambda connection: erasure.erase_account(connection, "acct_1", bound.keyring))
 
     assert await _due(bound, LATER + 99 * DAY) == []
