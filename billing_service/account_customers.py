@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_service import audit
+from billing_service.audit import Method
 from billing_service.errors import InvalidRequest, Violation
 from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
@@ -17,9 +21,16 @@ from subscription_state.from_stripe import ACCOUNT_ID_KEY
 class AccountCustomers:
     """Finds an account's customer, or creates it; call it under the account's lock."""
 
-    def __init__(self, database: Database, stripe: LiveStripe) -> None:
+    def __init__(
+        self,
+        database: Database,
+        stripe: LiveStripe,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
         self._stripe = stripe
+        self._now = now
 
     async def find(self, account_id: str) -> Customer | None:
         """Find the account's customer; None where it has none that Stripe still knows."""
@@ -76,7 +87,11 @@ class AccountCustomers:
     async def _link(self, customer_id: str, account_id: str) -> str:
         async def work(connection: AsyncConnection) -> str:
             await customers.lock(connection, [customer_id])
+            # Its event may have tied them to each other meanwhile: it was made here all the same.
             await customers.link(connection, customer_id, account_id)
+            facts = {"customer_id": customer_id}
+            method = Method.CREATE_CHECKOUT_SESSION  # nothing else makes customers
+            await audit.note(connection, method, account_id, now=self._now(), **facts)
             owner = await customers.of_account(connection, account_id)
             return customer_id if owner is None else owner.customer_id
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_service import audit
 from billing_service.account_refresh import AccountRefresh, Refreshed
+from billing_service.audit import Method
 from billing_service.errors import CustomerLinked, CustomerNotFound
 from billing_service.leased import locked
 from billing_service.stripe_api import LiveStripe
@@ -65,9 +67,11 @@ class AccountLinks:
         async def work(connection: AsyncConnection) -> None:
             await customers.lock(connection, [customer_id])
             if await customers.link(connection, customer_id, account_id):
+                now = self._now()
+                await _note(connection, account_id, customer_id, now)
                 # What the customer pays for is the account's from now on.
                 revision = await head.draw(connection)
-                await customers.record_change(connection, account_id, revision, self._now())
+                await customers.record_change(connection, account_id, revision, now)
                 return
             await _raise_other_link(connection, account_id, customer_id)
 
@@ -77,6 +81,13 @@ class AccountLinks:
     async def _name_at_stripe(self, account_id: str, customer_id: str) -> None:
         """Let Stripe remember it, so that a database that is built anew finds it."""
         await self._stripe.update_customer(customer_id, {"metadata": {ACCOUNT_ID_KEY: account_id}})
+
+
+async def _note(
+    connection: AsyncConnection, account_id: str, customer_id: str, now: datetime
+) -> None:
+    facts = {"customer_id": customer_id}
+    await audit.note(connection, Method.LINK_CUSTOMER, account_id, now=now, **facts)
 
 
 async def _raise_other_link(connection: AsyncConnection, account_id: str, customer_id: str) -> None:

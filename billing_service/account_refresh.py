@@ -1,8 +1,14 @@
 """Reads an account from Stripe now, and gives what is then known of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_service import audit
 from billing_service.account_customers import AccountCustomers
+from billing_service.audit import Method
 from billing_service.errors import CustomerNotFound
 from billing_service.stripe_api import LiveStripe
 from billing_service.verifier import Verifier
@@ -16,6 +22,7 @@ from subscription_state.revision import Revision
 class Refreshed:
     """An account as Stripe says that it is."""
 
+    customer_id: str
     #: Newest first.
     subscriptions: tuple[StoredSubscription, ...]
     #: What was here before differed from it.
@@ -38,10 +45,18 @@ class _Held:
 class AccountRefresh:
     """Compares accounts with Stripe because somebody asks for it."""
 
-    def __init__(self, database: Database, stripe: LiveStripe, verifier: Verifier) -> None:
+    def __init__(
+        self,
+        database: Database,
+        stripe: LiveStripe,
+        verifier: Verifier,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
         self._customers = AccountCustomers(database, stripe)
         self._verifier = verifier
+        self._now = now
 
     async def refresh(self, account_id: str) -> Refreshed:
         """Raise `CustomerNotFound` where the account has none that Stripe still knows."""
@@ -52,11 +67,24 @@ class AccountRefresh:
         await self._verifier.verify(customer.customer_id)
         after = await self._held(account_id, customer.customer_id)
         return Refreshed(
+            customer_id=customer.customer_id,
             subscriptions=after.subscriptions,
             # Not what this verify found: a read by somebody else may have answered it.
             drifted=before.content != after.content,
             revision=after.revision,
         )
+
+    async def refresh_for_caller(self, account_id: str) -> Refreshed:
+        """Do as `refresh` does, and note who wanted it."""
+        refreshed = await self.refresh(account_id)
+        facts = {"customer_id": refreshed.customer_id, "drifted": str(refreshed.drifted).lower()}
+
+        async def work(connection: AsyncConnection) -> None:
+            method = Method.REFRESH_ACCOUNT
+            await audit.note(connection, method, account_id, now=self._now(), **facts)
+
+        await self._database.write(work)
+        return refreshed
 
     async def _held(self, account_id: str, customer_id: str) -> _Held:
         async with self._database.read() as connection:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from billing_service import admin_validation, current_call, page_tokens, validation
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
+from billing_service.audit import AuditLog
 from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
 from billing_service.explanations import Explanations
 from billing_service.grants import Grants, Wish
 from billing_service.servicer import Context
 from billing_service.to_proto import (
+    audit_entry_to_proto,
     entitlement_to_proto,
     event_to_proto,
     grant_to_proto,
@@ -18,6 +20,7 @@ from billing_service.to_proto import (
 )
 from paidup.v1 import admin_service_pb2 as pb
 from paidup.v1 import admin_service_pb2_grpc
+from subscription_state.audit import AuditFilter
 from subscription_state.entitlements import Subject
 from subscription_state.events import EventFilter, EventState
 
@@ -42,6 +45,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         erasure: Erasure,
         explanations: Explanations,
         grants: Grants,
+        audit_log: AuditLog,
     ) -> None:
         self._event_log = event_log
         self._refresh = refresh
@@ -49,6 +53,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         self._erasure = erasure
         self._explanations = explanations
         self._grants = grants
+        self._audit_log = audit_log
 
     async def ListEvents(
         self, request: pb.ListEventsRequest, _context: Context
@@ -75,7 +80,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         self, request: pb.RefreshAccountRequest, _context: Context
     ) -> pb.RefreshAccountResponse:
         admin_validation.account_request(request)
-        refreshed = await self._refresh.refresh(request.account_id)
+        refreshed = await self._refresh.refresh_for_caller(request.account_id)
         return pb.RefreshAccountResponse(
             subscriptions=[subscription_to_proto(each) for each in refreshed.subscriptions],
             drifted=refreshed.drifted,
@@ -142,6 +147,21 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         )
         return pb.ListGrantsResponse(
             grants=[grant_to_proto(each) for each in page.grants],
+            next_page_token=page.next_page_token,
+        )
+
+    async def ListAuditEntries(
+        self, request: pb.ListAuditEntriesRequest, _context: Context
+    ) -> pb.ListAuditEntriesResponse:
+        admin_validation.list_audit_entries_request(request)
+        wanted = AuditFilter(
+            account_id=request.account_id, caller=request.caller, method=request.method
+        )
+        page = await self._audit_log.list_page(
+            wanted, size=page_tokens.page_size(request.page_size), token=request.page_token
+        )
+        return pb.ListAuditEntriesResponse(
+            entries=[audit_entry_to_proto(each) for each in page.entries],
             next_page_token=page.next_page_token,
         )
 

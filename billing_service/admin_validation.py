@@ -16,6 +16,10 @@ from billing_service.violations import (
 from paidup.v1 import admin_service_pb2 as admin
 
 MAX_NOTE = 1000
+#: A SPIFFE id has 2048 bytes at most.
+MAX_CALLER = 2048
+MAX_METHOD = 100
+_METHOD = re.compile(r"[A-Za-z]+")
 
 #: A customer's id becomes part of an address: it must not lead elsewhere.
 _CUSTOMER_ID = re.compile(r"\w[\w.@+-]*")
@@ -59,6 +63,16 @@ def list_events_request(request: admin.ListEventsRequest) -> None:
     if request.account_id:
         account_id(request.account_id, found)
     found.check("state", request.state in admin.EventState.values(), "Is not known here.")
+    found.check("page_size", request.page_size >= 0, "Must not be negative.")
+    found.raise_any()
+
+
+def list_audit_entries_request(request: admin.ListAuditEntriesRequest) -> None:
+    found = Violations()
+    if request.account_id:
+        account_id(request.account_id, found)
+    found.text("caller", request.caller, longest=MAX_CALLER)
+    found.text("method", request.method, longest=MAX_METHOD, rule=_METHOD)
     found.check("page_size", request.page_size >= 0, "Must not be negative.")
     found.raise_any()
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_service import audit
 from billing_service.account_customers import AccountCustomers
+from billing_service.audit import Method
 from billing_service.checkout_params import checkout_params
 from billing_service.errors import (
     AlreadySubscribed,
@@ -62,7 +64,7 @@ class Checkout:
         self._database = database
         self._stripe = stripe
         self._verifier = verifier
-        self._customers = AccountCustomers(database, stripe)
+        self._customers = AccountCustomers(database, stripe, now=now)
         self._now = now
 
     async def create(self, order: Order) -> Offer:
@@ -134,28 +136,40 @@ class Checkout:
     async def _close(
         self, session: Json, order: Order, prices: Sequence[Price], customer_id: str
     ) -> None:
+        expired = False
         if session["status"] == checkouts.OPEN:
-            session = await self._expire(session["id"])
-        await self._note(session)
+            session, expired = await self._expire(session["id"])
+        await self._note(order, session, expired=expired)
         if session["status"] == "complete":
             # Paid just now: what it bought may be what is asked for.
             await self._guard(order, prices, customer_id)
 
-    async def _expire(self, session_id: str) -> Json:
+    async def _expire(self, session_id: str) -> tuple[Json, bool]:
+        """Give the session as it is now, and whether that is our doing."""
         try:
-            return await self._stripe.expire_checkout_session(session_id)
+            return await self._stripe.expire_checkout_session(session_id), True
         except StripeRefused:
             # It ended by itself in between: paid, or expired.
-            return await self._stripe.checkout_session(session_id)
+            return await self._stripe.checkout_session(session_id), False
 
-    async def _note(self, session: Json) -> None:
+    async def _note(self, order: Order, session: Json, *, expired: bool) -> None:
         noted = Noted(
             session_id=session["id"],
             status=session["status"],
             payment_status=session["payment_status"],
             subscription_id=id_of(session.get("subscription")),
         )
-        await self._database.write(lambda connection: checkouts.note_status(connection, noted))
+
+        async def work(connection: AsyncConnection) -> None:
+            await checkouts.note_status(connection, noted)
+            if expired:
+                await self._audit(connection, order, expired_session_id=noted.session_id)
+
+        await self._database.write(work)
+
+    async def _audit(self, connection: AsyncConnection, order: Order, **facts: str) -> None:
+        method = Method.CREATE_CHECKOUT_SESSION
+        await audit.note(connection, method, order.account_id, now=self._now(), **facts)
 
     async def _create(self, order: Order, prices: Sequence[Price], customer_id: str) -> Offer:
         await self._begin_request(order)
@@ -217,6 +231,9 @@ class Checkout:
 
         async def work(connection: AsyncConnection) -> None:
             await checkouts.save(connection, stored)
+            if not offer.reused:
+                facts = {"session_id": stored.session_id, "customer_id": session["customer"]}
+                await self._audit(connection, order, **facts)
             if order.request_id:
                 await self._note_request(connection, order)
                 await checkouts.finish_request(

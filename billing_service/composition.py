@@ -8,6 +8,7 @@ from billing_service import event_sweep, metrics, oldest_sweep
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.admin_servicer import AdminServicer
+from billing_service.audit import AuditLog, AuditRetention
 from billing_service.background import Background
 from billing_service.budget import Budget
 from billing_service.checkout import Checkout
@@ -158,6 +159,7 @@ def _admin_servicer(
         erasure=Erasure(database),
         explanations=Explanations(database, settings.policy),
         grants=Grants(database, changed=changed),
+        audit_log=AuditLog(database),
     )
 
 
@@ -179,6 +181,9 @@ def _background(
         "event_retries": EventRetries(database, event_log).run_if_due,
         "retention": Retention(database, bodies_kept=bodies_kept).run_if_due,
     }
+    if settings.audit_retention_days:
+        audit_kept = timedelta(days=settings.audit_retention_days)
+        recurring["audit_retention"] = AuditRetention(database, kept=audit_kept).run_if_due
     mirror = Mirror(database, stripe, interval=catalog_every, changed=hints.announcer.changed)
     pause = hints.listener.waiter().wait
     return Background(database, verifier, mirror, recurring=recurring, pause=pause)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_service import page_tokens
+from billing_service import audit, page_tokens
+from billing_service.audit import Method
 from billing_service.errors import GrantNotFound, RequestIdReused
 from subscription_state import grants, head
 from subscription_state.database import Database
@@ -70,6 +71,9 @@ class Grants:
 
         async def work(connection: AsyncConnection) -> Granted:
             created = await grants.create(connection, wanted)
+            # A repetition finds the grant that was made before, and changes nothing.
+            if created is wanted:
+                await _note(connection, Method.CREATE_GRANT, wanted, now=wanted.create_time)
             return Granted(grant=created, revision=await head.current(connection))
 
         granted = await self._database.write(work)
@@ -96,9 +100,13 @@ class Grants:
         """End a grant now; one that has ended is given as it is. Raise `GrantNotFound`."""
 
         async def work(connection: AsyncConnection) -> Granted:
-            revoked = await grants.revoke(connection, grant_id, self._now())
+            now = self._now()
+            revoked = await grants.revoke(connection, grant_id, now)
             if revoked is None:
                 raise GrantNotFound(grant_id)
+            # One that had ended before is left as it was.
+            if revoked.revoke_time == now:
+                await _note(connection, Method.REVOKE_GRANT, revoked, now=now)
             return Granted(grant=revoked, revision=await head.current(connection))
 
         revoked = await self._database.write(work)
@@ -118,6 +126,10 @@ class Grants:
             grants=tuple(page),
             next_page_token=page_tokens.encode(_key(page[-1]), of=of) if more else "",
         )
+
+
+async def _note(connection: AsyncConnection, method: Method, grant: Grant, now: datetime) -> None:
+    await audit.note(connection, method, grant.account_id, now=now, grant_id=grant.grant_id)
 
 
 def _wish(grant: Grant) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from billing_service.errors import InvalidToken
 
@@ -34,6 +35,18 @@ def decode(token: str, *, of: Sequence[str]) -> list[str]:
     if digest != _digest(of) or not all(isinstance(part, str) for part in key):
         raise InvalidToken(_FIELD)
     return [str(part) for part in key]
+
+
+def moment_and_id(key: Sequence[str]) -> tuple[datetime, str]:
+    """Read the key of a list in the order of times, and of ids where times are the same."""
+    try:
+        time, id_ = key
+        moment = datetime.fromisoformat(time)
+    except ValueError as error:
+        raise InvalidToken(_FIELD) from error
+    if moment.tzinfo is not UTC or not id_.isprintable():
+        raise InvalidToken(_FIELD)
+    return moment, id_
 
 
 def _digest(of: Sequence[str]) -> str:

@@ -1,10 +1,16 @@
 """Opens Stripe's customer portal for an account."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_service import audit
 from billing_service.account_customers import AccountCustomers
+from billing_service.audit import Method
 from billing_service.errors import (
     CustomerNotFound,
     InvalidRequest,
@@ -48,11 +54,19 @@ class PortalVisit:
 class Portal:
     """Creates portal sessions."""
 
-    def __init__(self, database: Database, stripe: LiveStripe, *, default_return_url: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        stripe: LiveStripe,
+        *,
+        default_return_url: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
         self._stripe = stripe
         self._customers = AccountCustomers(database, stripe)
         self._default_return_url = default_return_url
+        self._now = now
 
     async def open(self, visit: PortalVisit) -> Json:
         """Create a session; its URL is short-lived and works once."""
@@ -67,7 +81,19 @@ class Portal:
             "flow_data": await self._flow_data(visit, return_url),
         }
         params |= {name: value for name, value in optional.items() if value}
-        return await self._create(params, visit)
+        session = await self._create(params, visit)
+        # Nobody is let into the portal of whom it is not known.
+        await self._database.write(
+            lambda connection: self._note(connection, visit, session, customer.customer_id)
+        )
+        return session
+
+    async def _note(
+        self, connection: AsyncConnection, visit: PortalVisit, session: Json, customer_id: str
+    ) -> None:
+        facts = {"portal_session_id": str(session["id"]), "customer_id": customer_id}
+        method = Method.CREATE_PORTAL_SESSION
+        await audit.note(connection, method, visit.account_id, now=self._now(), **facts)
 
     async def _create(self, params: Json, visit: PortalVisit) -> Json:
         given = {name for name in ("locale", "return_url") if getattr(visit, name)}

@@ -138,6 +138,12 @@ class ServiceSettings(StateSettings):
         le=3650,
         description="How many days the bodies of webhook events are kept. Their ids stay.",
     )
+    audit_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36500,
+        description="How many days entries of the audit are kept; 0 keeps them for ever.",
+    )
 
     @property
     def livemode(self) -> bool:

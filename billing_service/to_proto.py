@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from paidup.v1 import admin_service_pb2, entitlement_pb2, subscription_pb2
 from paidup.v1 import billing_service_pb2 as pb
+from subscription_state.audit import AuditEntry
 from subscription_state.entitlements import Decision, Subject
 from subscription_state.events import StoredEvent
 from subscription_state.model import Grant, Item, Status, StoredSubscription
@@ -103,6 +104,18 @@ def grant_to_proto(grant: Grant) -> admin_service_pb2.Grant:
         creator=grant.creator,
         create_time=time_to_proto(grant.create_time),
         revoke_time=time_to_proto(grant.revoke_time),
+    )
+
+
+def audit_entry_to_proto(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
+    return admin_service_pb2.AuditEntry(
+        entry_id=entry.entry_id,
+        create_time=time_to_proto(entry.create_time),
+        caller=entry.caller,
+        method=entry.method,
+        account_id=entry.account_id,
+        request_id=entry.request_id,
+        facts=entry.facts,
     )
 
 

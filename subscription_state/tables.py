@@ -210,6 +210,24 @@ grant = Table(
     Column("revoke_time", UtcTime),
 )
 
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("entry_id", String, primary_key=True),
+    Column("create_time", UtcTime, nullable=False),
+    Column("caller", String, nullable=False),
+    Column("method", String, nullable=False),
+    # Empty where no account is known, as of an event of nobody's.
+    Column("account_id", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    # Ids and counts of what was changed, by name.
+    Column("facts", JSON, nullable=False),
+    # Listed newest first: all, an account's, a caller's.
+    Index("ix_audit_entry_create_time", "create_time", "entry_id"),
+    Index("ix_audit_entry_account_id", "account_id", "create_time", "entry_id"),
+    Index("ix_audit_entry_caller", "caller", "create_time", "entry_id"),
+)
+
 change = Table(
     "change",
     metadata,

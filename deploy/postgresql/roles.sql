@@ -55,5 +55,8 @@ GRANT SELECT ON alembic_version, deployment, schema_floor TO paidup_gateway;
 -- The service does everything but change the schema.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paidup_service;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version, schema_floor FROM paidup_service;
+-- What was noted of who changed what stays as it was noted. With PAIDUP_AUDIT_RETENTION_DAYS the
+-- service has to drop what is old: GRANT DELETE ON audit_entry TO paidup_service after this file.
+REVOKE UPDATE, DELETE ON audit_entry FROM paidup_service;
 
 COMMIT;

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,8 +12,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from subscription_state import deployment, ingest, migrate
+from billing_service.audit import AuditRetention
+from billing_service.grants import Grants, Wish
+from subscription_state import audit, deployment, ingest, migrate
 from subscription_state.apply import _RULES
+from subscription_state.audit import AuditFilter
 from subscription_state.database import Database
 from subscription_state.ingest import Outcome
 from subscription_state.tables import metadata
@@ -224,12 +228,47 @@ async def test_neither_role_may_change_the_schema_or_who_may_what(
     assert not await _may(service, statement)
 
 
-async def test_the_services_role_reads_and_writes_every_table(service: Database) -> None:
+#: What was noted of who changed what stays as it was noted.
+KEPT_FROM_THE_SERVICE = {("UPDATE", "audit_entry"), ("DELETE", "audit_entry")}
+
+
+async def test_the_services_role_reads_and_writes_every_table_but_the_audit(
+    service: Database,
+) -> None:
     await migrate.check(service)
 
-    for table in metadata.tables.keys() - {"schema_floor"}:
-        for privilege in STATEMENTS:
-            assert await _may(service, _statement(privilege, table)), (table, privilege)
+    refused = {
+        (privilege, table)
+        for table in metadata.tables.keys() - {"schema_floor"}
+        for privilege in STATEMENTS
+        if not await _may(service, _statement(privilege, table))
+    }
+
+    assert refused == KEPT_FROM_THE_SERVICE
+
+
+async def test_the_services_role_notes_what_callers_change(service: Database) -> None:
+    await Grants(service).create(
+        Wish(account_id="acme", feature="reports", expire_time=None, note="a favour"),
+        creator="desk",
+    )
+
+    async with service.read() as connection:
+        (entry,) = await audit.newest(connection, AuditFilter(), limit=2)
+    assert entry.method == "CreateGrant"
+
+
+async def test_old_entries_are_dropped_once_the_service_may(
+    granted: Granted, service: Database
+) -> None:
+    retention = AuditRetention(service, kept=timedelta(days=400))
+    with pytest.raises(DBAPIError):
+        await retention.run_if_due()
+
+    (allowed,) = re.findall(r"GRANT DELETE ON audit_entry TO paidup_service", ROLES)
+    await granted.run(allowed)
+
+    await AuditRetention(service, kept=timedelta(days=400)).run_if_due()
 
 
 async def test_to_apply_the_file_again_changes_nothing(granted: Granted, gateway: Database) -> None:

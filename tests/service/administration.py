@@ -44,6 +44,9 @@ class Administration:
     async def list_grants(self, account_id: str, **fields: Any) -> pb.ListGrantsResponse:
         return await self._call("ListGrants", {"account_id": account_id, **fields})
 
+    async def list_audit_entries(self, **fields: Any) -> pb.ListAuditEntriesResponse:
+        return await self._call("ListAuditEntries", fields)
+
     async def _call(self, method: str, fields: dict[str, Any]) -> Any:
         request = getattr(pb, f"{method}Request")(**fields)
         try:

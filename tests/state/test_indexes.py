@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from subscription_state import customers, events, touches, upcoming
+from subscription_state import audit, customers, events, touches, upcoming
+from subscription_state.audit import AuditFilter, AuditPlace
 from subscription_state.database import Database
 from subscription_state.events import EventFilter, EventState, Place
 from tests.builders import NOW
@@ -38,6 +39,15 @@ QUESTIONS: dict[str, Ask] = {
         NOW + timedelta(minutes=1),
         graces=[timedelta(0), timedelta(days=3)],
     ),
+    "what was changed last": lambda connection: audit.newest(
+        connection, AuditFilter(), limit=50, after=AuditPlace(create_time=NOW, entry_id="x")
+    ),
+    "what was changed of an account": lambda connection: audit.newest(
+        connection, AuditFilter(account_id="acct_1"), limit=50
+    ),
+    "what a caller changed": lambda connection: audit.newest(
+        connection, AuditFilter(caller="acct_1"), limit=50
+    ),
     "which events an account has": lambda connection: events.newest(
         connection, EventFilter(account_id="acct_1"), limit=50
     ),
@@ -61,6 +71,10 @@ FILL = {
         "INSERT INTO subscription (subscription_id, customer_id, status, items, create_time,"
         " trial_end, cancel_time, unpaid_since, first_payment) VALUES (:key, :key, 'past_due',"
         " '[]', :time, :time, :time, :time, 'confirmed')"
+    ),
+    "audit_entry": (
+        "INSERT INTO audit_entry (entry_id, create_time, caller, method, account_id, request_id,"
+        " facts) VALUES (:key, :time, :account, 'CreateGrant', :account, '', '{}')"
     ),
     "grant": (
         'INSERT INTO "grant" (grant_id, account_id, feature, expire_time, note, creator,'

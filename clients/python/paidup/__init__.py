@@ -26,7 +26,7 @@ from paidup._errors import (
     SubscriptionAmbiguous,
     Unavailable,
 )
-from paidup.v1.admin_service_pb2 import Event, EventState, Grant
+from paidup.v1.admin_service_pb2 import AuditEntry, Event, EventState, Grant
 from paidup.v1.billing_service_pb2 import BatchCheckEntitlementsRequest as _BatchCheck
 from paidup.v1.billing_service_pb2 import (
     CustomText,
@@ -46,6 +46,7 @@ EntitlementCheck = _BatchCheck.Check
 __all__ = [
     "AdminClient",
     "AlreadySubscribed",
+    "AuditEntry",
     "BillingClient",
     "BlockingAdminClient",
     "BlockingBillingClient",

@@ -34,6 +34,7 @@ REPLAY_EVENT = _rpc("ReplayEvent", pb.ReplayEventResponse)
 REFRESH_ACCOUNT = _rpc("RefreshAccount", pb.RefreshAccountResponse)
 LINK_CUSTOMER = _rpc("LinkCustomer", pb.LinkCustomerResponse)
 ERASE_ACCOUNT = _rpc("EraseAccount", pb.EraseAccountResponse)
+LIST_AUDIT_ENTRIES = _rpc("ListAuditEntries", pb.ListAuditEntriesResponse, safe_to_repeat=True)
 
 RPCS: tuple[Rpc[Any], ...] = (
     EXPLAIN_ENTITLEMENT,
@@ -45,6 +46,7 @@ RPCS: tuple[Rpc[Any], ...] = (
     REFRESH_ACCOUNT,
     LINK_CUSTOMER,
     ERASE_ACCOUNT,
+    LIST_AUDIT_ENTRIES,
 )
 
 
@@ -195,3 +197,45 @@ def link_customer(
 def erase_account(*, account_id: str, timeout: float = 30.0) -> Call[pb.EraseAccountResponse]:
     """Erase what the service holds about an account's people. Cannot be undone."""
     return ERASE_ACCOUNT.call(pb.EraseAccountRequest(account_id=account_id), timeout)
+
+
+def list_audit_entries(
+    *,
+    account_id: str | None = None,
+    caller: str | None = None,
+    method: str | None = None,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    timeout: float = 5.0,
+) -> Call[pb.ListAuditEntriesResponse]:
+    """List one page of what callers changed, newest first: all of it, or what is named.
+
+    `method` is one of the contract's, such as `CreateGrant`. A page has at most
+    `page_size`, 1 to 100; 20 if not given.
+    """
+    request = pb.ListAuditEntriesRequest(
+        account_id=account_id,
+        caller=caller,
+        method=method,
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return LIST_AUDIT_ENTRIES.call(request, timeout)
+
+
+def iter_audit_entries(
+    *,
+    account_id: str | None = None,
+    caller: str | None = None,
+    method: str | None = None,
+    page_size: int | None = None,
+    timeout: float = 5.0,
+) -> Pages[pb.ListAuditEntriesResponse, pb.AuditEntry]:
+    """Go through all that callers changed, newest first: all of it, or what is named.
+
+    A page is fetched when the one before it is used up; `timeout` is for each.
+    """
+    first = list_audit_entries(
+        account_id=account_id, caller=caller, method=method, page_size=page_size, timeout=timeout
+    )
+    return Pages(first=first, items=lambda page: page.entries)

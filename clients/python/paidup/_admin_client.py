@@ -22,5 +22,7 @@ class AdminClient(AsyncioClient):
     refresh_account = awaited(_calls.refresh_account)
     link_customer = awaited(_calls.link_customer)
     erase_account = awaited(_calls.erase_account)
+    list_audit_entries = awaited(_calls.list_audit_entries)
+    iter_audit_entries = iterated(_calls.iter_audit_entries)
 
     _rpcs = _calls.RPCS

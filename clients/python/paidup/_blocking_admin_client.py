@@ -22,5 +22,7 @@ class BlockingAdminClient(BlockingClient):
     refresh_account = blocking(_calls.refresh_account)
     link_customer = blocking(_calls.link_customer)
     erase_account = blocking(_calls.erase_account)
+    list_audit_entries = blocking(_calls.list_audit_entries)
+    iter_audit_entries = iterated(_calls.iter_audit_entries)
 
     _rpcs = _calls.RPCS

@@ -49,6 +49,18 @@ CALLS: list[tuple[str, dict[str, Any], float]] = [
     ("refresh_account", {"account_id": "acme"}, 30),
     ("link_customer", {"account_id": "acme", "customer_id": "cus_1"}, 30),
     ("erase_account", {"account_id": "acme"}, 30),
+    ("list_audit_entries", {}, 5),
+    (
+        "list_audit_entries",
+        {
+            "account_id": "acme",
+            "caller": "desk",
+            "method": "CreateGrant",
+            "page_size": 5,
+            "page_token": "next",
+        },
+        5,
+    ),
 ]
 
 RESPONSES = {
@@ -61,6 +73,7 @@ RESPONSES = {
     "refresh_account": pb.RefreshAccountResponse(drifted=True),
     "link_customer": pb.LinkCustomerResponse(revision="r9"),
     "erase_account": pb.EraseAccountResponse(erased_events=3),
+    "list_audit_entries": pb.ListAuditEntriesResponse(next_page_token="next"),
 }
 
 
@@ -148,6 +161,24 @@ async def test_grants_and_events_are_gone_through_page_by_page(
     ]
 
 
+async def test_what_was_changed_is_gone_through_page_by_page(
+    service: ScriptedService, admin_client: Any
+) -> None:
+    entries = [pb.AuditEntry(entry_id=f"audit_{number}") for number in range(3)]
+    service.answer(
+        "ListAuditEntries",
+        pb.ListAuditEntriesResponse(entries=entries[:1], next_page_token="second"),
+        pb.ListAuditEntriesResponse(entries=entries[1:]),
+    )
+    wanted = {"account_id": "acme", "caller": "desk", "method": "CreateGrant", "page_size": 1}
+
+    assert await items(admin_client, "iter_audit_entries", **wanted) == entries
+    assert [received.request for received in service.received] == [
+        pb.ListAuditEntriesRequest(**wanted),
+        pb.ListAuditEntriesRequest(**wanted, page_token="second"),
+    ]
+
+
 async def test_a_refusal_is_raised_as_the_clients_own_exception(
     service: ScriptedService, admin_client: Any
 ) -> None:
@@ -168,6 +199,7 @@ async def test_a_refusal_is_raised_as_the_clients_own_exception(
     ("method", "arguments", "attempts"),
     [
         ("list_events", {}, 2),
+        ("list_audit_entries", {}, 2),
         ("create_grant", {"account_id": "acme", "feature": "reports", "note": "a favour"}, 2),
         ("erase_account", {"account_id": "acme"}, 1),
         ("revoke_grant", {"grant_id": "grant_1"}, 1),

@@ -144,6 +144,13 @@ SENT: list[tuple[list[str], str, Any]] = [
         admin.LinkCustomerRequest(account_id="acme", customer_id="cus_1"),
     ),
     (["erase", "acme", "--yes"], "EraseAccount", admin.EraseAccountRequest(account_id="acme")),
+    (
+        ["audit", "--account", "acme", "--caller", "desk", "--method", "CreateGrant"],
+        "ListAuditEntries",
+        admin.ListAuditEntriesRequest(
+            account_id="acme", caller="desk", method="CreateGrant", page_size=50
+        ),
+    ),
 ]
 
 INVALID = Failure(
@@ -354,6 +361,23 @@ async def test_events_are_listed_up_to_a_limit(
     ended = await paidup("events", "--limit", limit, "--json", address=service.address)
 
     assert len(ended.lines) == listed
+
+
+async def test_what_was_changed_is_told_by_name(service: ScriptedService) -> None:
+    facts = {"session_id": "cs_1", "customer_id": "cus_1"}
+    entry = admin.AuditEntry(
+        entry_id="audit_1", caller="desk", method="CreateGrant", account_id="acme", facts=facts
+    )
+    page = admin.ListAuditEntriesResponse(entries=[entry])
+    service.answer("ListAuditEntries", page, page)
+
+    told = await paidup("audit", address=service.address)
+    told_json = await paidup("audit", "--json", address=service.address)
+
+    header, _, row = told.out.splitlines()
+    assert header.split() == ["when", "who", "method", "account", "what", "request"]
+    assert "customer_id cus_1, session_id cs_1" in row
+    assert [each["facts"] for each in told_json.lines] == [facts]
 
 
 async def test_a_table_is_whole_where_no_terminal_limits_it(service: ScriptedService) -> None:

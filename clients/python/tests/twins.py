@@ -50,7 +50,7 @@ async def subscriptions(client: Client, *, at_most: int = 1000, **arguments: Any
     return [subscription.subscription_id for subscription in found]
 
 
-async def items(client: Any, method: str, *, at_most: int = 1000, **arguments: Any) -> list[Any]:
+async def items(client: Any, method: str, /, *, at_most: int = 1000, **arguments: Any) -> list[Any]:
     """Return what an iterator of either client gives, and stop it after `at_most`."""
     if isinstance(client, AwaitableClient):
         iterator = getattr(client.blocking, method)(**arguments)

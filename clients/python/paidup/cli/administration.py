@@ -15,7 +15,7 @@ from paidup.cli.output import clean
 from paidup.cli.session import Session
 from paidup.v1.admin_service_pb2 import EventState
 
-_EVENTS_AT_A_TIME = 100
+_LISTED_AT_A_TIME = 100
 
 
 class State(StrEnum):
@@ -85,7 +85,7 @@ def events(
     listed = session.admin().iter_events(
         account_id=account,
         state=None if state is None else _STATES[state],
-        page_size=min(limit or _EVENTS_AT_A_TIME, _EVENTS_AT_A_TIME),
+        page_size=min(limit or _LISTED_AT_A_TIME, _LISTED_AT_A_TIME),
         **session.deadline,
     )
     session.out.tell_each(itertools.islice(listed, limit or None), wording.EVENTS)
@@ -134,6 +134,32 @@ def erase(
     answer = session.admin().erase_account(account_id=account, **session.deadline)
     session.out.tell(answer, wording.erased)
     return None
+
+
+def audit(
+    session: Session,
+    *,
+    account: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only what concerned this account.")
+    ] = None,
+    caller: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only what this caller changed.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only what calls of it changed, such as CreateGrant."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 50,
+) -> None:
+    """List what callers changed, newest first."""
+    listed = session.admin().iter_audit_entries(
+        account_id=account,
+        caller=caller,
+        method=method,
+        page_size=min(limit or _LISTED_AT_A_TIME, _LISTED_AT_A_TIME),
+        **session.deadline,
+    )
+    session.out.tell_each(itertools.islice(listed, limit or None), wording.AUDIT)
 
 
 def _confirmed(question: str) -> bool:

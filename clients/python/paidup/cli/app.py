@@ -34,6 +34,7 @@ register(app, administration.replay)
 register(app, administration.refresh)
 register(app, administration.link)
 register(app, administration.erase)
+register(app, administration.audit)
 
 
 def run() -> int:

@@ -27,6 +27,8 @@ def short_name(enum: EnumDescriptor, number: int) -> str:
 
 def _value(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return dict(value)
     if field.is_repeated:
         return [_one(field, each) for each in value]
     if field.has_presence and not message.HasField(field.name):

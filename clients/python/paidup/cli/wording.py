@@ -95,6 +95,16 @@ EVENTS: Columns[admin.Event] = {
 }
 
 
+AUDIT: Columns[admin.AuditEntry] = {
+    "when": lambda each: moment(each.create_time),
+    "who": lambda each: each.caller,
+    "method": lambda each: each.method,
+    "account": lambda each: each.account_id,
+    "what": lambda each: ", ".join(f"{name} {each.facts[name]}" for name in sorted(each.facts)),
+    "request": lambda each: each.request_id,
+}
+
+
 def decision(entitlement: Entitlement) -> Text:
     """Say a decision in one line, such as `acme: api_access: entitled (ACTIVE) by sub_1`."""
     said = Text(clean(f"{entitlement.account_id}: {subject(entitlement)}: "))

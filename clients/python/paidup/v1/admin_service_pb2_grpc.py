@@ -80,6 +80,11 @@ class AdminServiceStub:
                 request_serializer=paidup_dot_v1_dot_admin__service__pb2.EraseAccountRequest.SerializeToString,
                 response_deserializer=paidup_dot_v1_dot_admin__service__pb2.EraseAccountResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/paidup.v1.AdminService/ListAuditEntries',
+                request_serializer=paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -151,6 +156,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEntries(self, request, context):
+        """Lists what callers changed, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -198,6 +210,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.EraseAccount,
                     request_deserializer=paidup_dot_v1_dot_admin__service__pb2.EraseAccountRequest.FromString,
                     response_serializer=paidup_dot_v1_dot_admin__service__pb2.EraseAccountResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -444,6 +461,33 @@ class AdminService:
             '/paidup.v1.AdminService/EraseAccount',
             paidup_dot_v1_dot_admin__service__pb2.EraseAccountRequest.SerializeToString,
             paidup_dot_v1_dot_admin__service__pb2.EraseAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paidup.v1.AdminService/ListAuditEntries',
+            paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            paidup_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
