@@ -28,7 +28,7 @@ async def _command(*arguments: str, **settings: str) -> subprocess.CompletedProc
         env={**os.environ, **settings, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
