@@ -11,6 +11,7 @@ from billing_service.admin_servicer import AdminServicer
 from billing_service.audit import AuditLog, AuditRetention
 from billing_service.background import Background
 from billing_service.budget import Budget
+from billing_service.caller_limits import CallerLimits
 from billing_service.checkout import Checkout
 from billing_service.checks import Checks
 from billing_service.erasure import Erasure
@@ -58,6 +59,7 @@ class Parts:
     feed: Feed
     watchers: Watchers
     key_follower: KeyFollower
+    limits: CallerLimits
     servicer: BillingServicer
     admin_servicer: AdminServicer
 
@@ -97,6 +99,7 @@ def compose(settings: ServiceSettings) -> Parts:
         feed=feed,
         watchers=watchers,
         key_follower=_key_follower(settings, database),
+        limits=CallerLimits(settings.caller_limits),
         servicer=_servicer(settings, database, stripe, verifier, checks=checks, watchers=watchers),
         admin_servicer=_admin_servicer(
             settings, database, stripe, verifier, event_log=event_log, hints=hints

@@ -231,3 +231,11 @@ class Overloaded(RetryLater):
     code = "RESOURCE_EXHAUSTED"
     reason = "ERROR_REASON_OVERLOADED"
     message = "The server is taking no more calls of this method for now."
+
+    @classmethod
+    def by_caller(cls, limit: str, delay: timedelta) -> "Overloaded":
+        """Make the error of a caller that asks for more than it is given."""
+        error = cls(delay)
+        error.args = ("The caller asks for more than it is given.",)
+        error.metadata["limit"] = limit
+        return error

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from billing_service import metrics
+from billing_service.caller_limits import CallerLimits
 from billing_service.error_status import StatusAnswer, status_for
 from billing_service.errors import InvalidRequest, Overloaded, Violation
 
@@ -38,8 +39,11 @@ STATUS_DETAILS = "grpc-status-details-bin"
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the methods of our own services; health and reflection pass untouched."""
 
-    def __init__(self, most_calls: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, most_calls: dict[str, int] | None = None, limits: CallerLimits | None = None
+    ) -> None:
         self._most_calls = MOST_CALLS | (most_calls or {})
+        self._limits = limits or CallerLimits()
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
@@ -58,10 +62,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, path: str, handler: Any) -> Any:
         service, _, method = path.lstrip("/").partition("/")
+        behavior = handler.unary_stream or handler.unary_unary
         call = _Call(
             service=service,
             method=method,
-            behavior=handler.unary_stream or handler.unary_unary,
+            behavior=self._limits.around(behavior, streams=handler.response_streaming),
             most=self._most_calls.get(method, MOST_CALLS_OF_OTHERS),
         )
         make = (

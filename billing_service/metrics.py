@@ -93,6 +93,9 @@ HANDLED = Counter(
 HANDLING_SECONDS = Histogram(
     "grpc_server_handling_seconds", "How long calls took.", ["grpc_service", "grpc_method"]
 )
+CALLER_REFUSALS = Counter(
+    "paidup_caller_refusals", "Calls refused because their caller is over a limit.", ["limit"]
+)
 VERIFIED = Stopwatch()
 SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")

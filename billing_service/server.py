@@ -116,7 +116,8 @@ def build_server(
 ) -> grpc.aio.Server:
     # Unless they were started together, a forgotten process must not share the port in silence.
     sharing = ("grpc.so_reuseport", int(shares_port))
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=[sharing, *OPTIONS])
+    interceptor = CallInterceptor(limits=parts.limits)
+    server = grpc.aio.server(interceptors=[interceptor], options=[sharing, *OPTIONS])
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(parts.admin_servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from billing_service.budget import CALLS_PER_SECOND
+from billing_service.caller_settings import CallerLimitSettings
 from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import MOST_GRACE_DAYS, Policy
 from subscription_state.settings import Listen, StateSettings, is_loopback
@@ -52,7 +53,7 @@ def split(value: str) -> list[str]:
     return [part.strip() for part in value.replace(",", "\n").splitlines() if part.strip()]
 
 
-class ServiceSettings(StateSettings):
+class ServiceSettings(CallerLimitSettings, StateSettings):
     """Settings of the gRPC service."""
 
     # A variable that is there and empty, as compose files make them, is not there.
