@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from subscription_state.faults import place_of
 from subscription_state.stopping import Stopping
-from webhook_gateway import answers
+from webhook_gateway import answers, connections
 from webhook_gateway.alarms import Alarms
 from webhook_gateway.metrics import Metrics
 from webhook_gateway.readiness import Readiness
@@ -86,6 +86,10 @@ class Answering:
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        with connections.working(request):
+            return await self._answer(request, handler)
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refused as refused:

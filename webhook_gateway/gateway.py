@@ -11,6 +11,7 @@ from subscription_state.wakeups import Announcer
 from webhook_gateway.alarms import Alarms
 from webhook_gateway.application import application
 from webhook_gateway.body import READ_TIMEOUT, BodyReader
+from webhook_gateway.connections import Connections, most_connections
 from webhook_gateway.inbox import Inbox
 from webhook_gateway.metrics import Metrics
 from webhook_gateway.readiness import Readiness
@@ -23,6 +24,7 @@ class Gateway:
     """What the process serves, and what it has to look after."""
 
     application: web.Application
+    connections: Connections
     inbox: Inbox
     secrets: SigningSecrets
     metrics: Metrics
@@ -56,6 +58,7 @@ def assemble(
             alarms=alarms,
             stopping=stopping,
         ),
+        connections=Connections(metrics, most=most_connections()),
         inbox=inbox,
         secrets=signing_secrets,
         metrics=metrics,

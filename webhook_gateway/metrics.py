@@ -88,6 +88,17 @@ class Metrics:
             buckets=(1, 2, 3, 5, 10, 20, 50),
             registry=registry,
         )
+        self.connections = Gauge(
+            "paidup_webhook_connections",
+            "Connections that are open.",
+            registry=registry,
+        )
+        self.connections_cut = Counter(
+            "paidup_webhook_connections_cut_total",
+            "Connections closed by us, by cause.",
+            ["cause"],
+            registry=registry,
+        )
         self.clock_skew = Gauge(
             "paidup_webhook_clock_skew_seconds",
             "Our time minus that of the last right signature; beyond 300 all are refused.",

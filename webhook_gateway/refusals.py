@@ -18,6 +18,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     NOT_AN_EVENT = "not_an_event"
     OVERLOADED = "overloaded"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
     NOT_STORED = "not_stored"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -70,6 +71,9 @@ REFUSALS = {
         status=503,
         message="Too much is waiting already.",
         hint="The database does not keep up with what Stripe sends.",
+    ),
+    Reason.TOO_MANY_CONNECTIONS: Refusal(
+        status=503, message="Too many connections are working already."
     ),
     Reason.NOT_STORED: Refusal(
         status=503,

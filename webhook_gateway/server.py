@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from subscription_state.key_files import KeyFollower
+from webhook_gateway.connections import Connections, Door
 from webhook_gateway.gateway import Gateway, assemble
 from webhook_gateway.settings import GatewaySettings
 
@@ -27,6 +28,8 @@ HURRIED_TIMEOUT = 1.0
 CLOSING = 3.0
 #: How long an idle connection is kept, in seconds: longer than proxies keep theirs.
 KEEPALIVE_TIMEOUT = 75.0
+#: Lines of a request's head: several times what Stripe and proxies send. aiohttp bounds each.
+MAX_HEADERS = 64
 #: How long the rest of a refused body is swallowed, in seconds, so that its sender reads why.
 LINGERING_TIME = 2.0
 BACKLOG = 1024
@@ -43,7 +46,7 @@ async def serve(settings: GatewaySettings, database: Database) -> None:
     )
     gateway.stopping.on_signals()
     runner = _runner(gateway.application)
-    await _listen(runner, settings.gateway_listen)
+    await _listen(runner, settings.gateway_listen, gateway.connections)
     async with _following(*_followers(gateway, settings, database)):
         typer.echo(f"webhook_gateway listening on {_url(runner, settings.gateway_listen)}")
         await gateway.stopping.asked.wait()
@@ -59,6 +62,7 @@ def _runner(application: web.Application) -> web.AppRunner:
         access_log=None,
         # What was signed is what came over the wire.
         auto_decompress=False,
+        max_headers=MAX_HEADERS,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=LINGERING_TIME,
         shutdown_timeout=DRAIN_TIMEOUT,
@@ -70,11 +74,12 @@ def _is_ours_to_know(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-async def _listen(runner: web.AppRunner, listen: str) -> None:
+async def _listen(runner: web.AppRunner, listen: str, connections: Connections) -> None:
     host, _, port = listen.rpartition(":")
     await runner.setup()
+    door = Door(runner, connections, host.strip("[]"), int(port), backlog=BACKLOG)
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port), backlog=BACKLOG).start()
+        await door.start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotListen(

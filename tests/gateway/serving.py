@@ -13,7 +13,7 @@ from webhook_gateway.gateway import Gateway
 @asynccontextmanager
 async def serving(gateway: Gateway, session: aiohttp.ClientSession) -> AsyncIterator[Stripe]:
     runner = server._runner(gateway.application)
-    await server._listen(runner, "127.0.0.1:0")
+    await server._listen(runner, "127.0.0.1:0", gateway.connections)
     yield Stripe(session, server._url(runner, "127.0.0.1:0"))
     await runner.cleanup()
     await gateway.inbox.settled()

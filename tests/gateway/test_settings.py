@@ -14,6 +14,8 @@ from tests.gateway.databases import Sqlite
 from tests.gateway.processes import a_process, run_to_its_end
 from webhook_gateway import server
 from webhook_gateway.__main__ import cli
+from webhook_gateway.connections import Connections
+from webhook_gateway.metrics import Metrics
 from webhook_gateway.settings import GatewaySettings
 
 
@@ -67,7 +69,7 @@ async def test_an_address_that_is_not_here_is_told(host: str) -> None:
     runner = server._runner(web.Application())
 
     with pytest.raises(server.CannotListen, match="PAIDUP_GATEWAY_LISTEN: cannot listen on"):
-        await server._listen(runner, f"{host}:0")
+        await server._listen(runner, f"{host}:0", Connections(Metrics(), most=1))
 
     await runner.cleanup()
 

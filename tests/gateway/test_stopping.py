@@ -20,7 +20,7 @@ async def test_it_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr(server, "DRAIN_TIMEOUT", 0.2)
     runner = server._runner(gateway.application)
-    await server._listen(runner, "127.0.0.1:0")
+    await server._listen(runner, "127.0.0.1:0", gateway.connections)
     stripe = Stripe(session, server._url(runner, "127.0.0.1:0"))
     async with database.held():
         waiting = asyncio.create_task(stripe.deliver(an_event()))

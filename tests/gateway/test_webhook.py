@@ -127,3 +127,14 @@ async def test_whatever_stripe_signs_it_is_answered_and_never_asked_for_again(
     answer = await stripe.deliver(event)
 
     assert answer.status in (200, 400)
+
+
+async def test_an_event_as_deep_as_is_read_is_taken(stripe: Stripe) -> None:
+    event = an_event()
+    event["data"]["previous_attributes"] = {"status": "DEEP"}
+    event["data"]["object"]["metadata"]["account_id"] = "DEEP"
+    deep = b"[" * 1000 + b"]" * 1000
+
+    answer = await stripe.send(json.dumps(event).encode().replace(b'"DEEP"', deep))
+
+    assert answer.status == 200
