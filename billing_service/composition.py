@@ -14,6 +14,7 @@ from billing_service.budget import Budget
 from billing_service.caller_limits import CallerLimits
 from billing_service.checkout import Checkout
 from billing_service.checks import Checks
+from billing_service.disk_space import free_ratio
 from billing_service.erasure import Erasure
 from billing_service.event_log import EventLog
 from billing_service.event_retries import EventRetries
@@ -87,6 +88,7 @@ def compose(settings: ServiceSettings) -> Parts:
         pause=hints.listener.waiter().wait,
     )
     metrics.FEED_LAG.set_function(feed.lag)
+    metrics.DISK_FREE.set_function(free_ratio(settings.database_url))
     checks = Checks(feed, memory, settings.policy)
     watchers = Watchers(database, feed, memory, checks, settings.policy)
     background = _background(settings, database, stripe.in_background(), event_log, hints)

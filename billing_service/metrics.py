@@ -67,6 +67,8 @@ UNKNOWN_STATUSES = Counter(
 SWEEP_RUNS = Counter(
     "paidup_sweep_runs", "Runs of the sweeps that ended, by outcome.", ["sweep", "outcome"]
 )
+# There from the start: of a count that begins at 1, nobody sees that it grew.
+SWEEP_RUNS.labels("oldest", "drift")
 SWEEP_UNSEEN = Counter(
     "paidup_sweep_unseen_events", "Events that Stripe listed and no webhook had brought."
 )
@@ -92,6 +94,10 @@ HANDLED = Counter(
 )
 HANDLING_SECONDS = Histogram(
     "grpc_server_handling_seconds", "How long calls took.", ["grpc_service", "grpc_method"]
+)
+DISK_FREE = Gauge(
+    "paidup_database_disk_free_ratio",
+    "What is free of the SQLite database's disk, from 0 to 1; NaN on PostgreSQL.",
 )
 CALLER_REFUSALS = Counter(
     "paidup_caller_refusals", "Calls refused because their caller is over a limit.", ["limit"]

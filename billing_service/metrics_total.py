@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 GAUGES: dict[str, Callable[[float, float], float]] = {
     "paidup_ready": min,
     "paidup_listening": min,
+    "paidup_database_disk_free_ratio": min,
     "paidup_since_verify_seconds": min,
     "paidup_stripe_budget_left": lambda a, b: a + b,
     "paidup_cache_accounts": lambda a, b: a + b,

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from subscription_state.apply import is_of_interest
+from webhook_gateway.refusals import Reason
 
 #: The events about subscriptions that Stripe sends today. It may add to them,
 #: and a label must not grow with what is sent.
@@ -48,6 +49,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        for reason in Reason:
+            # There from the start: of a count that begins at 1, nobody sees that it grew.
+            self.refused.labels(reason.value)
         self.secrets_reloads = Counter(
             "paidup_webhook_secrets_reloads_total",
             "Readings of the secrets' file that changed the secrets or failed.",

@@ -63,7 +63,11 @@ def test_every_reason_has_its_answer() -> None:
 def test_only_what_is_not_stored_asks_to_be_sent_later() -> None:
     unavailable = {reason for reason, told in REFUSALS.items() if told.status == 503}
 
-    assert unavailable == {Reason.OVERLOADED, Reason.NOT_STORED}
+    assert unavailable == {
+        Reason.OVERLOADED,
+        Reason.TOO_MANY_CONNECTIONS,
+        Reason.NOT_STORED,
+    }
 
 
 @pytest.mark.parametrize(
