@@ -27,21 +27,24 @@ class Account:
     def __init__(self, state: AccountState) -> None:
         self.state = state
         self._catalog: Catalog | None = None
-        self._decisions: dict[Subject, Decision] = {}
+        #: With when each was made.
+        self._decisions: dict[Subject, tuple[datetime, Decision]] = {}
 
     def decide(
         self, subject: Subject, *, catalog: Catalog, policy: Policy, now: datetime
     ) -> Decision:
-        """Decide anew only where the clock or the catalogue went on."""
+        """Decide anew only where the clock or the catalogue went on, or the clock was put back."""
         if catalog is not self._catalog:
             self._catalog, self._decisions = catalog, {}
         known = self._decisions.get(subject)
-        if known is not None and (known.valid_until is None or now < known.valid_until):
-            return known
+        if known is not None:
+            made, decision = known
+            if made <= now and (decision.valid_until is None or now < decision.valid_until):
+                return decision
         decision = decide(self.state, subject, catalog=catalog, policy=policy, now=now)
         if len(self._decisions) >= MOST_DECISIONS:
             self._decisions.clear()
-        self._decisions[subject] = decision
+        self._decisions[subject] = now, decision
         return decision
 
 

@@ -35,6 +35,8 @@ RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505", "55P03"})
 #: What is wrong with the server rather than with a statement: no connection, a refused user, no
 #: such database, no room, an operator's or a time limit's doing, the system's or its own fault.
 OUTAGE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
+#: A server that only reads, as after a failover that led here too early.
+READ_ONLY_SQLSTATE = "25006"
 
 T = TypeVar("T")
 
@@ -219,7 +221,7 @@ def _is_outage(error: DBAPIError) -> bool:
         return True
     sqlstate = _sqlstate(error)
     if sqlstate is not None:
-        return sqlstate[:2] in OUTAGE_SQLSTATE_CLASSES
+        return sqlstate == READ_ONLY_SQLSTATE or sqlstate[:2] in OUTAGE_SQLSTATE_CLASSES
     if isinstance(getattr(error.orig, "__cause__", None), ValueError):
         return False  # a value that asyncpg cannot send
     return not isinstance(error, (DataError, IntegrityError, NotSupportedError, ProgrammingError))
