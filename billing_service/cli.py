@@ -16,6 +16,7 @@ from billing_service import (
     migrate_command,
     server,
     sync_command,
+    webhooks_command,
     workers,
 )
 from billing_service.catalog_file import CatalogInvalid
@@ -25,6 +26,9 @@ from billing_service.migrate_command import Part
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_errors import StripeRefused
 from billing_service.sync import AlreadyRunning
+from billing_service.webhook_secrets import SecretsUnreadable
+from billing_service.webhook_settings import WebhookSettings
+from billing_service.webhooks_command import EndpointNotEnsured, Order
 from billing_service.worker import REFUSED, WorkerFailed
 from subscription_state import logs
 from subscription_state.errors import StateError
@@ -38,6 +42,8 @@ app = typer.Typer(
 )
 catalog = typer.Typer(help="Products, prices and features at Stripe.", no_args_is_help=True)
 app.add_typer(catalog, name="catalog")
+webhooks = typer.Typer(help="Webhook endpoints at Stripe.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
 
 errors = Console(stderr=True, soft_wrap=True)
 T = TypeVar("T")
@@ -52,10 +58,14 @@ EXPECTED = (
     CatalogInvalid,
     AlreadyRunning,
     SettingsInvalid,
+    EndpointNotEnsured,
+    SecretsUnreadable,
 )
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
 MOST_WORKERS = 64
+#: A gateway follows its file within a second; a mounted secret takes about a minute.
+WAIT_SECONDS = 90.0
 #: For a job that is started again and again: somebody else is doing it.
 EXIT_CODES: dict[type[Exception], int] = {AlreadyRunning: 3, SettingsInvalid: EXIT_SETTINGS}
 
@@ -150,10 +160,62 @@ def reencrypt() -> None:
 
 
 @app.command(name="doctor")
-def doctor_() -> None:
-    """Look for what is wrong with keys, database, secrets and catalogue."""
-    healthy = _run(ServiceSettings, doctor.examine)
+def doctor_(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object, for scripts.")] = False,
+    webhook_url: Annotated[
+        str, typer.Option(help="Instead of PAIDUP_WEBHOOK_URL: where Stripe delivers.")
+    ] = "",
+    gateway_url: Annotated[
+        str, typer.Option(help="Where the gateway takes the probe, if not there.")
+    ] = "",
+) -> None:
+    """Look for what is wrong: key, database, webhooks, catalogue, portal, customers.
+
+    Ends with 1 where something is a problem; a warning alone ends with 0.
+    """
+    where = doctor.Where(webhook_url=webhook_url, gateway_url=gateway_url)
+    healthy = _run(
+        WebhookSettings, lambda settings: doctor.examine(settings, where, as_json=as_json)
+    )
     raise typer.Exit(0 if healthy else 1)
+
+
+@webhooks.command()
+def ensure(
+    *,
+    url: Annotated[
+        str, typer.Option(help="Where Stripe delivers; PAIDUP_WEBHOOK_URL unless given.")
+    ] = "",
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Where a new endpoint's secret is put, with mode 0600."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make another endpoint, with another secret.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds that the gateway has to take a new secret over.")
+    ] = WAIT_SECONDS,
+) -> None:
+    """Make Stripe's endpoint for the URL what it has to be. Repeating it changes nothing.
+
+    An endpoint of another version, or one to --replace, is disabled once the gateway
+    takes events of the one that was made beside it. No secret is ever printed.
+    """
+    order = Order(
+        url=url, secret_file=secret_file, replace=replace, dry_run=dry_run, wait_seconds=wait
+    )
+    _run(WebhookSettings, lambda settings: webhooks_command.ensure(settings, order))
+
+
+@webhooks.command(name="list")
+def list_() -> None:
+    """List the account's webhook endpoints, and what each lacks."""
+    _run(WebhookSettings, webhooks_command.show)
 
 
 S = TypeVar("S", bound=StateSettings)

@@ -160,6 +160,15 @@ class LiveStripe:
         created = {"created": {"gte": int(since.timestamp())}} if since else {}
         return self._pages("list_events", self._client.v1.events, created)
 
+    async def listed(self, operation: str, service: Any, **params: Any) -> Reading:
+        """Make any other call that lists."""
+        return await self._list(operation, service, **params)
+
+    async def first(self, operation: str, service: Any) -> Reading:
+        """List one object at most: enough to see whether the key may, and Stripe's clock."""
+        listed, elapsed = await self._call(operation, _timed(service.list_async, {"limit": 1}))
+        return reading(tuple(_plain(each) for each in listed.data), listed, elapsed=elapsed)
+
     async def post(self, service: Any, method: str, *arguments: Any) -> Json:
         """Make any other call that changes something, as the catalogue needs many."""
         return await self._object(method, getattr(service, f"{method}_async")(*arguments))

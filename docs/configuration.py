@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from billing_service.settings import ServiceSettings
+from billing_service.webhook_settings import WebhookSettings
 from demo.__main__ import DEFAULTS as DEMO_ADDRESSES
 from storefront.settings import described as of_storefront
 from stripe_emulator.cli import app as emulator
@@ -78,11 +79,10 @@ def page() -> str:
         INTRODUCTION,
         "## Every process\n\n`billing_service migrate` and `reencrypt` need no others.\n",
         _settings(StateSettings, without=()),
-        (
-            "## `python -m billing_service`\n\n"
-            "`serve`, `catalog apply`, `sync` and `doctor` read these.\n"
-        ),
+        ("## `python -m billing_service`\n\nEvery command but `migrate` reads these.\n"),
         _settings(ServiceSettings, without=state),
+        "### `doctor` and `webhooks`\n\nThese read one more:\n",
+        _settings(WebhookSettings, without=ServiceSettings.model_fields),
         "## `python -m webhook_gateway`\n",
         _settings(GatewaySettings, without=state),
         OF_EMULATOR,

@@ -267,6 +267,22 @@ _RULES: dict[str, Rule] = {
 
 #: All of these carry a whole subscription, also those that Stripe may add.
 _SUBSCRIPTION_EVENTS = "customer.subscription."
+#: Those that Stripe sends today.
+SUBSCRIPTION_TYPES = frozenset(
+    f"{_SUBSCRIPTION_EVENTS}{what}"
+    for what in (
+        "created",
+        "updated",
+        "deleted",
+        "paused",
+        "resumed",
+        "trial_will_end",
+        "pending_update_applied",
+        "pending_update_expired",
+    )
+)
+#: What a webhook endpoint has to send: every type that changes, or may change, what we keep.
+EVENT_TYPES = frozenset(_RULES) | SUBSCRIPTION_TYPES
 
 
 def _rule_for(type_: str) -> Rule | None:

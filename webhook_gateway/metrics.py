@@ -2,33 +2,16 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from subscription_state.apply import is_of_interest
+from subscription_state.apply import EVENT_TYPES
 from webhook_gateway.refusals import Reason
 
-#: The events about subscriptions that Stripe sends today. It may add to them,
-#: and a label must not grow with what is sent.
-SUBSCRIPTION_TYPES = frozenset(
-    f"customer.subscription.{what}"
-    for what in (
-        "created",
-        "updated",
-        "deleted",
-        "paused",
-        "resumed",
-        "trial_will_end",
-        "pending_update_applied",
-        "pending_update_expired",
-    )
-)
+#: Stripe may add types, and a label must not grow with what is sent.
 OTHER = "other"
 
 
 def type_label(type_: str) -> str:
     """Name an event's type where it is one of those that are taken in, else `other`."""
-    if type_ in SUBSCRIPTION_TYPES:
-        return type_
-    known = is_of_interest(type_) and not type_.startswith("customer.subscription.")
-    return type_ if known else OTHER
+    return type_ if type_ in EVENT_TYPES else OTHER
 
 
 class Metrics:

@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from billing_service.settings import ServiceSettings
+from billing_service.webhook_settings import WebhookSettings
 from docs import configuration
 from subscription_state.settings import PREFIX, StateSettings
 from webhook_gateway.settings import GatewaySettings
@@ -22,7 +23,7 @@ def test_it_is_up_to_date() -> None:
     assert configuration.PAGE.read_text() == configuration.page()
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, GatewaySettings])
+@pytest.mark.parametrize("settings", [ServiceSettings, WebhookSettings, GatewaySettings])
 def test_every_setting_is_described(settings: type[StateSettings]) -> None:
     text = configuration.page()
 

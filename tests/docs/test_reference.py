@@ -12,7 +12,7 @@ from subscription_state.from_stripe import API_VERSION
 from subscription_state.model import Status
 from subscription_state.tables import metadata
 from tests.docs.pages import ROOT, page
-from webhook_gateway.metrics import SUBSCRIPTION_TYPES, Metrics
+from webhook_gateway.metrics import Metrics
 from webhook_gateway.refusals import REFUSALS
 
 PREFIX = "ERROR_REASON_"
@@ -79,7 +79,7 @@ def test_every_metric_is_told_and_none_that_is_not_there(where: str) -> None:
 def test_the_endpoint_is_told_to_send_exactly_what_is_taken_in() -> None:
     named = re.findall(r"enabled_events\[\]=([\w.]+)", page("docs/go-live.md").text)
 
-    assert named == sorted({*apply._RULES, *SUBSCRIPTION_TYPES})
+    assert named == sorted(apply.EVENT_TYPES)
 
 
 def test_the_api_version_that_is_told_is_the_pinned_one() -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from billing_service import catalog_commands, stripe_api
 from billing_service.settings import ServiceSettings
 from billing_service.stripe_api import LiveStripe
+from billing_service.webhook_settings import WebhookSettings
 from demo.emulator import Emulator
 from demo.processes import Process
 from demo.stack import API_KEY, CATALOG, PUBLISHABLE_KEY
@@ -104,9 +105,14 @@ def account() -> str:
 
 
 def settings_for(api_base: str, database_url: str) -> ServiceSettings:
-    return ServiceSettings(
-        stripe_api_key=API_KEY,
-        stripe_publishable_key=PUBLISHABLE_KEY,
-        stripe_api_base=api_base,
-        database_url=database_url,
-    )
+    return webhook_settings_for(api_base, database_url)
+
+
+def webhook_settings_for(api_base: str, database_url: str, **more: object) -> WebhookSettings:
+    given = {
+        "stripe_api_key": API_KEY,
+        "stripe_publishable_key": PUBLISHABLE_KEY,
+        "stripe_api_base": api_base,
+        "database_url": database_url,
+    }
+    return WebhookSettings(**given | more)
