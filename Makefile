@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs fuzz soak stripe_emulator subscription_state webhook_gateway clients/python clients/storefront tests conftest.py
+CODE   := bench billing_service demo docs fuzz soak stripe_emulator subscription_state supply_chain webhook_gateway clients/python clients/storefront tests conftest.py
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
@@ -17,7 +17,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 IMAGE  ?= paidup:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto proto-check node-proto node-check lock bench fuzz soak image clean
+.PHONY: help setup demo test check proto proto-check node-proto node-check lock audit sbom bench fuzz soak image image-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ demo: setup ## Play a subscription's life through real processes (ONCE=1: then e
 test: setup ## Run every test, as many files at a time as there are cores
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
 
-check: setup proto-check node-check ## Format, lint, types, arrows between packages, Dockerfile
+check: setup proto-check node-check audit ## Format, lint, types, arrows between packages, Dockerfile, audit
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -75,6 +75,12 @@ lock: setup ## Lock the dependencies anew, with hashes
 	$(LOCK) --group build --output-file requirements/build.txt
 	$(LOCK) --group dev pyproject.toml --output-file requirements/dev.txt
 
+audit: setup ## Hold the locked dependencies against known vulnerabilities (STRICT=1: or fail)
+	$(BIN)/python -m supply_chain.audit $(if $(STRICT),--strict)
+
+sbom: setup ## Write dist/sbom.cdx.json: what the server consists of, in CycloneDX
+	$(BIN)/python -m supply_chain.sbom
+
 bench: setup ## Measure, each figure beside its limit (TOPICS="checks storm", QUICK=1, WRITE=1: into docs/performance.md)
 	$(BIN)/python -m bench $(TOPICS) $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
@@ -84,8 +90,11 @@ fuzz: setup ## Send odd input to every door (MINUTES=5, SEED=…, WRITE=1: into 
 soak: setup ## Run a deployment under every fault at once (MINUTES=15, WRITE=1: into docs/reliability.md)
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WRITE),--write)
 
-image: ## Build the container image (IMAGE=name:tag)
-	docker build --tag $(IMAGE) .
+image: sbom ## Build the container image (IMAGE=name:tag)
+	docker build --tag $(IMAGE) $$($(BIN)/python -m supply_chain.labels) .
+
+image-check: sbom ## Follow the Dockerfile in a clean root, and make one paid check there (root, debootstrap)
+	$(BIN)/python -m supply_chain.image_check
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) dist build artifacts tests/emulator/node/node_modules tests/browser/node/node_modules \

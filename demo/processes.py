@@ -40,14 +40,14 @@ class Process:
         env: Mapping[str, str],
         *,
         log: list[str] | None = None,
+        python: Sequence[str] = (sys.executable, "-m"),
     ) -> "Process":
         """Start a module of ours and wait until it says where it listens.
 
-        `log` is given every line that it writes.
+        `log` is given every line that it writes; `python` is what runs modules.
         """
         started = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+            *python,
             *arguments,
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             stdout=asyncio.subprocess.PIPE,
