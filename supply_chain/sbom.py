@@ -61,14 +61,19 @@ def _from_lock(lock: Path) -> Json:
             "--pyproject",
             str(ROOT / "pyproject.toml"),
         ]
-        subprocess.run(  # noqa: S603 - our own line
+        ended = subprocess.run(  # noqa: S603 - our own line
             [
                 *[sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", *options],
                 *["--output-file", str(target), str(lock)],
             ],
-            check=True,
+            capture_output=True,
+            text=True,
+            check=False,
             env={**os.environ, "SOURCE_DATE_EPOCH": str(source_date_epoch())},
         )
+        if ended.returncode != 0:
+            typer.echo(ended.stderr, err=True)
+            raise typer.Exit(1)
         content: Json = json.loads(target.read_text())
     return content
 

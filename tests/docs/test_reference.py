@@ -5,7 +5,7 @@ import re
 import pytest
 from prometheus_client import REGISTRY
 
-from billing_service import errors, metrics
+from billing_service import doctor, errors, metrics
 from paidup.v1.error_reason_pb2 import ErrorReason
 from subscription_state import apply
 from subscription_state.from_stripe import API_VERSION
@@ -126,3 +126,20 @@ def test_the_map_names_every_module_and_none_that_is_gone(package: str) -> None:
     modules = {path.name for path in (ROOT / package).glob("*.py")}
 
     assert told == modules - {"__init__.py", "__main__.py"}
+
+
+def test_the_threat_model_names_tests_that_are_there() -> None:
+    table = page("docs/security.md").section("## Threats, and what meets them")
+    rows = [line.split("|") for line in table.splitlines()[3:] if line.startswith("| ")]
+
+    named = {path for row in rows for path in re.findall(r"`(tests/[\w/]+\.py)`", row[3])}
+
+    assert [row[1] for row in rows if "`" not in row[3]] == []
+    assert {path for path in named if not (ROOT / path).is_file()} == set()
+
+
+def test_every_look_of_the_doctor_is_told() -> None:
+    section = page("docs/operations.md").section("### Doctor")
+    told = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+
+    assert told[1:] == list(doctor.LOOKS)
