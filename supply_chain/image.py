@@ -20,6 +20,10 @@ PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 RUN_TIMEOUT = 1200
 
 
+class NotAsDeclared(Exception):
+    """The image does not do what the Dockerfile says."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
     """How pip reaches its index from here; no line of the Dockerfile knows it."""
@@ -87,12 +91,14 @@ class Builder:
         shell = ["/bin/sh", "-c", instruction.arguments]
         entered = entering(image.root, environment, shell, workdir=image.workdir, user=image.user)
         script = f"{mounts}exec {shlex.join(entered)}"
-        subprocess.run(  # noqa: S603 - the Dockerfile's own line, in a root of its own
+        ended = subprocess.run(  # noqa: S603 - the Dockerfile's own line, in a root of its own
             ["/usr/bin/unshare", "--mount", "/bin/sh", "-ec", script],
-            check=True,
+            check=False,
             timeout=RUN_TIMEOUT,
             stdout=sys.stderr,
         )
+        if ended.returncode != 0:
+            raise NotAsDeclared(f"RUN {instruction.arguments} ended with {ended.returncode}")
 
     def copy(self, image: Image, instruction: Instruction) -> None:
         words = instruction.arguments.split()

@@ -22,26 +22,25 @@ import typer
 
 import paidup
 from demo.emulator import Emulator
-from demo.processes import Process
+from demo.processes import Process, ProcessFailed
 from demo.stack import API_KEY, CATALOG, PUBLISHABLE_KEY, ROOT
 from paidup import LineItem
 from supply_chain import dockerfile, labels
-from supply_chain.image import Builder, Image, Network, contained
+from supply_chain.dockerfile import NotUnderstood
+from supply_chain.image import Builder, Image, Network, NotAsDeclared, contained
 
 SUITE = "bookworm"
 PACKAGES = "ca-certificates,python3,python3-venv"
 #: In the base image, by what Debian has in its place.
 LINKS = {"python": "/usr/bin/python3", "python3": "/usr/bin/python3"}
 DEBOOTSTRAP_TIMEOUT = 1200
+FILE = "file://"
+EXIT_FAILED = 1
 SECRET = "whsec_of_the_image_check"  # noqa: S105 - nobody's
 ACCOUNT = "acme"
 FEATURE = "api_access"
 CARD = "4242424242424242"
 WAIT = 30.0
-
-
-class NotAsDeclared(Exception):
-    """The image does not do what the Dockerfile says."""
 
 
 def main(
@@ -57,10 +56,13 @@ def main(
     with tempfile.TemporaryDirectory(prefix="paidup-image-") as work:
         # Whoever the image runs as has to get to it.
         Path(work).chmod(0o755)
-        image = _build(Path(work), base)
-        _check_declared(image)
-        data = _data(Path(work), image)
-        asyncio.run(_Check(image, data).run())
+        try:
+            image = _build(Path(work), base)
+            _check_declared(image)
+            asyncio.run(_Check(image, _data(Path(work), image)).run())
+        except (NotAsDeclared, NotUnderstood, ProcessFailed) as failure:
+            typer.echo(str(failure), err=True)
+            raise typer.Exit(EXIT_FAILED) from None
 
 
 def _reason_to_skip(base: Path | None) -> str:
@@ -113,8 +115,11 @@ def _network() -> Network:
         if section in ("global", ":env:"):
             variable = f"PIP_{key.upper().replace('-', '_')}"
             found[variable] = " ".join(str(ast.literal_eval(value)).split())
-    words = [word.removeprefix("file://") for value in found.values() for word in value.split()]
-    paths = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
+    words = [word for value in found.values() for word in value.split()]
+    named = [Path(word) for word in words if word.startswith("/")]
+    # An index in a directory has its files beside its pages.
+    indexes = [Path(word.removeprefix(FILE)).parent for word in words if word.startswith(FILE)]
+    paths = [path for path in dict.fromkeys([*named, *indexes]) if path.exists()]
     return Network(environment=found, paths=[*paths, Path("/etc/resolv.conf")])
 
 
