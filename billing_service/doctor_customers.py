@@ -58,7 +58,7 @@ async def drift(patient: Patient) -> Finding:
         )
     differing = [each for each in sample if await _differs(patient, each)]
     if not differing:
-        return ok(f"none among the {len(sample)} customers that were not read for the longest time")
+        return ok(f"none in {len(sample)} customers, those that were not read for the longest time")
     return warning(
         f"Not as Stripe has them: {named(differing)}. A running service mends it by itself; if it "
         "comes again, webhooks do not arrive."

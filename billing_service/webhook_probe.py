@@ -18,8 +18,8 @@ TYPE = "paidup.probe"
 TAKEN = "ignored"
 
 ADVICE = {
-    "signature_mismatch": "it does not know the secret that this process was told: compare "
-    "PAIDUP_WEBHOOK_SECRETS of both",
+    "signature_mismatch": "it does not know the secret: compare its PAIDUP_WEBHOOK_SECRETS, or the "
+    "file, with those of this process",
     "timestamp_too_old": "its clock is more than 300 seconds ahead of this machine's",
     "timestamp_in_the_future": "its clock is more than 300 seconds behind this machine's",
     "not_stored": "it cannot write to the database: see its /readyz",

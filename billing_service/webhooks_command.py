@@ -151,7 +151,7 @@ class _Ensuring:
         if not answer.taken:
             raise EndpointNotEnsured(
                 f"{_ids(old)} still sends beside {keep.endpoint_id}: the gateway did not take an "
-                f"event signed with the new secret, as {answer.text}. Repeat this once it does."
+                f"event signed with the new one's secret: {answer.text}. Repeat this once it does."
             )
         for each in old:
             await self._change("update", each.endpoint_id, {"disabled": True})
