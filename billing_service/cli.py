@@ -31,6 +31,8 @@ from billing_service.webhook_settings import WebhookSettings
 from billing_service.webhooks_command import EndpointNotEnsured, Order
 from billing_service.worker import REFUSED, WorkerFailed
 from subscription_state import logs
+from subscription_state import roles as database_roles
+from subscription_state.database import Database
 from subscription_state.errors import StateError
 from subscription_state.settings import SettingsInvalid, StateSettings, load
 
@@ -115,6 +117,28 @@ def migrate_(
         _run(StateSettings, lambda settings: migrate_command.check(settings, wait=wait))
     else:
         _run(StateSettings, lambda settings: migrate_command.apply(settings, phase))
+
+
+@app.command()
+def roles(
+    file: Annotated[
+        Path, typer.Argument(help="deploy/postgresql/roles.sql.", exists=True, dir_okay=False)
+    ],
+) -> None:
+    """Give each process' role its rights on PostgreSQL, as the file says.
+
+    To be run as the database's owner, after `migrate`. Repeating it changes nothing.
+    """
+    _run(StateSettings, lambda settings: _grant(settings, file.read_text()))
+    Console().print("The roles have their rights.")
+
+
+async def _grant(settings: StateSettings, statements: str) -> None:
+    database = Database.at(settings.database_url, settings.connections)
+    try:
+        await database_roles.grant(database, statements)
+    finally:
+        await database.close()
 
 
 @catalog.command()

@@ -6,6 +6,7 @@ StateError
 ├── SchemaOutdated     migrations are missing
 ├── VersionOutdated    this version of the code is too old for the schema
 ├── MigrationBlocked   a migration may not be applied yet
+├── RolesRefused       the roles' file cannot be applied to the database
 ├── InvalidRevision    not a revision of this database
 ├── BodyUnreadable     an event's body cannot be opened
 │   ├── EncryptionKeyMissing   its key is not among ours
@@ -36,6 +37,10 @@ class VersionOutdated(StateError):
 
 class MigrationBlocked(StateError):
     """Something else has to be done before the migration; the text says what."""
+
+
+class RolesRefused(StateError):
+    """The roles' file cannot be applied: to SQLite, not by the owner, or it is wrong."""
 
 
 class InvalidRevision(StateError):

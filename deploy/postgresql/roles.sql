@@ -3,6 +3,8 @@
 --
 --     psql --dbname=paidup --file=deploy/postgresql/roles.sql
 --
+-- or, where there is no psql, `python -m billing_service roles deploy/postgresql/roles.sql`.
+--
 -- The two roles cannot log in. Give each process a role of its own that is in one of them:
 --
 --     CREATE ROLE my_gateway LOGIN PASSWORD '…' IN ROLE paidup_gateway;
