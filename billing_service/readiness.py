@@ -11,7 +11,12 @@ from billing_service.stripe_api import LiveStripe
 from billing_service.stripe_errors import StripeRefused
 from subscription_state import deployment, migrate
 from subscription_state.database import Database
-from subscription_state.errors import SchemaOutdated, StateUnavailable, VersionOutdated
+from subscription_state.errors import (
+    NotPermitted,
+    SchemaOutdated,
+    StateUnavailable,
+    VersionOutdated,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +62,10 @@ class Readiness:
         try:
             await migrate.check(self._database)
             await self._bind_if_due(livemode=livemode)
+        except (NotPermitted, SchemaOutdated, VersionOutdated) as error:
+            return str(error)
         except StateUnavailable:
             return "the database does not answer"
-        except (SchemaOutdated, VersionOutdated) as error:
-            return str(error)
         return None
 
     async def _bind_if_due(self, *, livemode: bool) -> None:

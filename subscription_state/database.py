@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from subscription_state import postgresql
 from subscription_state.encryption import Keyring
-from subscription_state.errors import StateUnavailable
+from subscription_state.errors import NotPermitted, StateUnavailable
 from subscription_state.postgresql import Connections
 
 #: How long SQLite waits for the other process's transaction, in seconds.
@@ -37,6 +37,9 @@ RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23505", "55P03"})
 OUTAGE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
 #: A server that only reads, as after a failover that led here too early.
 READ_ONLY_SQLSTATE = "25006"
+
+#: Tables that our role has been given no right to, or not yet.
+NOT_PERMITTED_SQLSTATE = "42501"
 
 T = TypeVar("T")
 
@@ -204,6 +207,8 @@ def _driver_errors() -> Iterator[None]:
     except DBAPIError as error:
         if _sqlstate(error) in RETRYABLE_SQLSTATES:
             raise _Conflict("The database is too busy.") from error
+        if _sqlstate(error) == NOT_PERMITTED_SQLSTATE:
+            raise NotPermitted("The database refuses our role: apply roles.sql.") from error
         if not _is_outage(error):
             raise
         raise StateUnavailable("The database did not answer.") from error

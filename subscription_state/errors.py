@@ -2,6 +2,7 @@
 
 StateError
 ├── StateUnavailable   the database did not answer; the same call may succeed later
+│   └── NotPermitted   our role may not do this to a table
 ├── WrongDeployment    the database belongs to another Stripe account or mode
 ├── SchemaOutdated     migrations are missing
 ├── VersionOutdated    this version of the code is too old for the schema
@@ -21,6 +22,10 @@ class StateError(Exception):
 
 class StateUnavailable(StateError):
     """The database did not answer. Nothing was saved."""
+
+
+class NotPermitted(StateUnavailable):
+    """The role that we are may not do this. Between `migrate` and `roles` that passes."""
 
 
 class WrongDeployment(StateError):

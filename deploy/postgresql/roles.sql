@@ -1,11 +1,12 @@
--- What each process may do on PostgreSQL. To be run by the owner of the database, who may create
--- roles, after each `python -m billing_service migrate`; to repeat it changes nothing:
+-- What each process may do on PostgreSQL. To be run by the owner of the database after each
+-- `python -m billing_service migrate`; to repeat it changes nothing:
 --
 --     psql --dbname=paidup --file=deploy/postgresql/roles.sql
 --
 -- or, where there is no psql, `python -m billing_service roles deploy/postgresql/roles.sql`.
 --
--- The two roles cannot log in. Give each process a role of its own that is in one of them:
+-- The two roles cannot log in; where they are there already, the owner need not be one who may
+-- create roles. Give each process a role of its own that is in one of them:
 --
 --     CREATE ROLE my_gateway LOGIN PASSWORD '…' IN ROLE paidup_gateway;
 --     CREATE ROLE my_service LOGIN PASSWORD '…' IN ROLE paidup_service;
@@ -17,14 +18,18 @@ BEGIN;
 
 DO $$
 BEGIN
-    CREATE ROLE paidup_gateway NOLOGIN;
+    IF to_regrole('paidup_gateway') IS NULL THEN
+        CREATE ROLE paidup_gateway NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 
 DO $$
 BEGIN
-    CREATE ROLE paidup_service NOLOGIN;
+    IF to_regrole('paidup_service') IS NULL THEN
+        CREATE ROLE paidup_service NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
