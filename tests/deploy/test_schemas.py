@@ -1,0 +1,63 @@
+"""Every object is one that Kubernetes knows, field by field."""
+
+import kubernetes_validate
+import pytest
+from kubernetes_validate.utils import all_versions
+
+from tests.deploy.manifests import FOLDERS, NAMESPACE, every_folder, rendered
+
+#: The newest three, which Kubernetes' own project supports.
+VERSIONS = all_versions()[-3:]
+
+#: Kinds of operators', of which Kubernetes has no schema, and what their specs must have.
+CUSTOM = {
+    "monitoring.coreos.com/v1": {
+        "ServiceMonitor": ["selector", "endpoints"],
+        "PrometheusRule": ["groups"],
+    },
+}
+OF_THE_CLUSTER = {"Namespace", "PriorityClass"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@every_folder
+def test_every_object_fits_kubernetes_schema(folder, version):
+    problems = []
+    for each in rendered(folder).all:
+        if each["apiVersion"] in CUSTOM:
+            continue
+        try:
+            kubernetes_validate.validate(each, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            problems.append(f"{each['kind']} {each['metadata']['name']}: {error.message}")
+
+    assert problems == []
+
+
+@every_folder
+def test_kinds_of_operators_have_what_they_need(folder):
+    for each in rendered(folder).all:
+        if kinds := CUSTOM.get(each["apiVersion"]):
+            assert set(kinds[each["kind"]]) <= set(each["spec"])
+
+
+@every_folder
+def test_every_object_is_in_the_one_namespace(folder):
+    elsewhere = [
+        (each["kind"], each["metadata"]["name"])
+        for each in rendered(folder).all
+        if each["metadata"].get("namespace") != NAMESPACE and each["kind"] not in OF_THE_CLUSTER
+    ]
+
+    assert elsewhere == []
+
+
+def test_a_field_that_is_not_there_is_found():
+    deployment = rendered("replicated").one("Deployment")
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**deployment, "speck": {}}, VERSIONS[-1], strict=True)
+
+
+def test_there_is_an_overlay_for_each_database_and_one_to_try():
+    assert set(FOLDERS) == {"single", "replicated", "try", "example"}
