@@ -12,7 +12,7 @@ from paidup._blocking_client import BlockingBillingClient
 from paidup._cache import EntitlementCache
 from paidup._client import BillingClient
 from paidup._decision import CacheObserver, CacheState, Decision, Source
-from paidup._endpoint import Tls
+from paidup._endpoint import Tls, TlsFiles
 from paidup._error_details import FieldViolation
 from paidup._errors import (
     AlreadySubscribed,
@@ -24,6 +24,7 @@ from paidup._errors import (
     PermissionDenied,
     ServiceFault,
     SubscriptionAmbiguous,
+    Unauthenticated,
     Unavailable,
 )
 from paidup.v1.admin_service_pb2 import AuditEntry, Event, EventState, Grant
@@ -80,6 +81,8 @@ __all__ = [
     "SubscriptionAmbiguous",
     "SubscriptionStatus",
     "Tls",
+    "TlsFiles",
     "UiMode",
+    "Unauthenticated",
     "Unavailable",
 ]

@@ -184,20 +184,17 @@ class BlockingEntitlementCache(BaseCache[BlockingBillingClient]):
 
     def _read(self) -> float | None:
         """Read a stream to its end; return what its goodbye asked for."""
-        metadata = self._client._endpoint.metadata()  # noqa: SLF001 - of one package
-        call = self._client._watch(self._memory.begin_stream(), metadata=metadata)  # noqa: SLF001
-        self._call = call
-        try:
+        with self._client._watching(self._memory.begin_stream) as call:  # noqa: SLF001 - of one package
+            self._call = call
             if self._closing.is_set():
                 return None
-            for message in call:
-                delay = self._take(message)
-                if delay is not None:
-                    return delay
-        except grpc.RpcError as failed:
-            raise from_grpc(failed) from failed
-        finally:
-            call.cancel()
+            try:
+                for message in call:
+                    delay = self._take(message)
+                    if delay is not None:
+                        return delay
+            except grpc.RpcError as failed:
+                raise from_grpc(failed) from failed
         return None
 
     def _cut(self) -> None:

@@ -1,5 +1,6 @@
 """The client for code without asyncio."""
 
+import queue
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -7,8 +8,10 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from paidup import _calls
-from paidup._base_client import BaseClient, describe, serialize
+from paidup._base_client import BaseClient, describe
 from paidup._calls import RPCS, WATCH_ENTITLEMENTS, Call, Pages, PageT
+from paidup._channel import Options
+from paidup._lines import Line, Lines
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -44,20 +47,56 @@ def iterated(
     return method
 
 
+class BlockingLines(Lines[grpc.Channel]):
+    """Channels that threads share."""
+
+    #: In seconds. gRPC has a thread tell a channel's state, which takes a moment.
+    LONGEST_LOOK = 1.0
+
+    def _open_channel(self, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+        address, arguments = self._endpoint.address, self._arguments
+        if credentials is None:
+            return grpc.insecure_channel(address, arguments)
+        return grpc.secure_channel(address, credentials, arguments)
+
+    def _connect(self, line: Line[grpc.Channel]) -> None:
+        def told(state: grpc.ChannelConnectivity) -> None:
+            if state is grpc.ChannelConnectivity.READY:
+                line.is_ready = True
+                line.channel.unsubscribe(told)
+
+        line.channel.subscribe(told, try_to_connect=True)
+
+    def _is_ready(self, line: Line[grpc.Channel]) -> bool:
+        return line.is_ready
+
+    def _is_connected(self, line: Line[grpc.Channel]) -> bool:
+        states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+        line.channel.subscribe(states.put)
+        try:
+            return states.get(timeout=self.LONGEST_LOOK) is grpc.ChannelConnectivity.READY
+        except queue.Empty:
+            return False
+        finally:
+            line.channel.unsubscribe(states.put)
+
+    def _close(self, line: Line[grpc.Channel]) -> None:
+        line.channel.close()
+
+    def close(self) -> None:
+        for line in self.end():
+            line.channel.close()
+
+
 class BlockingClient(BaseClient):
     """How any of the services is called without asyncio."""
 
-    def _open(self) -> None:
-        credentials = self._endpoint.credentials()
-        address, arguments = self._endpoint.address, self._channel_arguments
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, arguments)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, arguments)
-        self._methods = {
-            rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
-            for rpc in self._rpcs
-        }
+    _lines: BlockingLines
+
+    def _open(self, channel_arguments: Options) -> None:
+        self._lines = BlockingLines(
+            self._endpoint, channel_arguments, rpcs=self._rpcs, streams=self._streams
+        )
 
     def wait_for_ready(self, *, timeout: float = 30.0) -> None:
         """Wait until a server can be called, at start-up for example.
@@ -65,18 +104,19 @@ class BlockingClient(BaseClient):
         Raises `Unavailable` after `timeout` seconds.
         """
         self._require_open()
-        ready = grpc.channel_ready_future(self._channel)
-        try:
-            ready.result(timeout)
-        except grpc.FutureTimeoutError as error:
-            raise self._not_ready(timeout) from error
-        finally:
-            ready.cancel()
+        with self._lines.borrow() as line:
+            ready = grpc.channel_ready_future(line.channel)
+            try:
+                ready.result(timeout)
+            except grpc.FutureTimeoutError as error:
+                raise self._not_ready(timeout) from error
+            finally:
+                ready.cancel()
 
     def close(self) -> None:
         """Close the connection. Calls that still wait end with RuntimeError."""
         self._closed = True
-        self._channel.close()
+        self._lines.close()
 
     def __enter__(self) -> Self:
         return self
@@ -91,9 +131,11 @@ class BlockingClient(BaseClient):
 
     def _send(self, call: Call[Answer]) -> Answer:
         self._require_open()
-        send = self._methods[call.rpc.path]
+        metadata = self._bearer.metadata()
         try:
-            response = send(call.request, timeout=call.timeout, metadata=self._endpoint.metadata())
+            with self._lines.borrow() as line:
+                send = line.methods[call.rpc.path]
+                response = send(call.request, timeout=call.timeout, metadata=metadata)
         except grpc.RpcError as failed:
             raise self._failure(failed) from failed
         return call.read(response)
@@ -117,8 +159,4 @@ class BlockingBillingClient(BlockingClient):
     iter_subscriptions = iterated(_calls.iter_subscriptions)
 
     _rpcs = RPCS
-
-    def _open(self) -> None:
-        super()._open()
-        watch = WATCH_ENTITLEMENTS
-        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
+    _streams = (WATCH_ENTITLEMENTS,)

@@ -157,17 +157,14 @@ class EntitlementCache(BaseCache[BillingClient]):
 
     async def _read(self) -> float | None:
         """Read a stream to its end; return what its goodbye asked for."""
-        metadata = self._client._endpoint.metadata()  # noqa: SLF001 - of one package
-        call = self._client._watch(self._memory.begin_stream(), metadata=metadata)  # noqa: SLF001
-        try:
-            async for message in call:
-                delay = self._take(message)
-                if delay is not None:
-                    return delay
-        except grpc.aio.AioRpcError as failed:
-            raise from_grpc(failed) from failed
-        finally:
-            call.cancel()
+        with self._client._watching(self._memory.begin_stream) as call:  # noqa: SLF001 - of one package
+            try:
+                async for message in call:
+                    delay = self._take(message)
+                    if delay is not None:
+                        return delay
+            except grpc.aio.AioRpcError as failed:
+                raise from_grpc(failed) from failed
         return None
 
     async def _tick(self) -> None:

@@ -8,8 +8,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from paidup import _calls
-from paidup._base_client import CLOSED, BaseClient, describe, serialize
+from paidup._base_client import CLOSED, BaseClient, describe
 from paidup._calls import RPCS, WATCH_ENTITLEMENTS, Call, Pages, PageT
+from paidup._channel import Options
+from paidup._lines import Line, Lines
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -48,22 +50,46 @@ def iterated(
     return method
 
 
+class AsyncioLines(Lines[grpc.aio.Channel]):
+    """Channels that belong to an event loop."""
+
+    _closing: asyncio.Future[Any]
+
+    def _open_channel(self, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+        # gRPC binds a channel to a loop; without one it would choose one that never runs.
+        asyncio.get_running_loop()
+        address, arguments = self._endpoint.address, self._arguments
+        if credentials is None:
+            return grpc.aio.insecure_channel(address, arguments)
+        return grpc.aio.secure_channel(address, credentials, arguments)
+
+    def _connect(self, line: Line[grpc.aio.Channel]) -> None:
+        line.channel.get_state(try_to_connect=True)
+
+    def _is_ready(self, line: Line[grpc.aio.Channel]) -> bool:
+        return line.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
+    def _is_connected(self, line: Line[grpc.aio.Channel]) -> bool:
+        return line.channel.get_state() is grpc.ChannelConnectivity.READY
+
+    def _close(self, line: Line[grpc.aio.Channel]) -> None:
+        # Nothing is under way, so it ends at once; a task that nobody holds might not.
+        self._closing = asyncio.ensure_future(line.channel.close())
+
+    async def close(self) -> None:
+        for line in self.end():
+            await line.channel.close()
+
+
 class AsyncioClient(BaseClient):
     """How any of the services is called from asyncio."""
 
-    def _open(self) -> None:
-        # gRPC binds a channel to a loop; without one it would choose one that never runs.
-        asyncio.get_running_loop()
-        credentials = self._endpoint.credentials()
-        address, arguments = self._endpoint.address, self._channel_arguments
-        if credentials is None:
-            self._channel = grpc.aio.insecure_channel(address, arguments)
-        else:
-            self._channel = grpc.aio.secure_channel(address, credentials, arguments)
-        self._methods = {
-            rpc.path: self._channel.unary_unary(rpc.path, serialize, rpc.response.FromString)
-            for rpc in self._rpcs
-        }
+    _lines: AsyncioLines
+
+    def _open(self, channel_arguments: Options) -> None:
+        self._lines = AsyncioLines(
+            self._endpoint, channel_arguments, rpcs=self._rpcs, streams=self._streams
+        )
 
     async def wait_for_ready(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - as calls
         """Wait until a server can be called, at start-up for example.
@@ -72,15 +98,16 @@ class AsyncioClient(BaseClient):
         """
         self._require_open()
         try:
-            async with asyncio.timeout(timeout):
-                await self._channel.channel_ready()
+            with self._lines.borrow() as line:
+                async with asyncio.timeout(timeout):
+                    await line.channel.channel_ready()
         except TimeoutError as error:
             raise self._not_ready(timeout) from error
 
     async def close(self) -> None:
         """Close the connection. Calls that still wait end with RuntimeError."""
         self._closed = True
-        await self._channel.close()
+        await self._lines.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,11 +122,11 @@ class AsyncioClient(BaseClient):
 
     async def _send(self, call: Call[Answer]) -> Answer:
         self._require_open()
-        send = self._methods[call.rpc.path]
+        metadata = self._bearer.metadata()
         try:
-            response = await send(
-                call.request, timeout=call.timeout, metadata=self._endpoint.metadata()
-            )
+            with self._lines.borrow() as line:
+                send = line.methods[call.rpc.path]
+                response = await send(call.request, timeout=call.timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failed:
             raise self._failure(failed) from failed
         except asyncio.CancelledError as cancelled:
@@ -134,8 +161,4 @@ class BillingClient(AsyncioClient):
     iter_subscriptions = iterated(_calls.iter_subscriptions)
 
     _rpcs = RPCS
-
-    def _open(self) -> None:
-        super()._open()
-        watch = WATCH_ENTITLEMENTS
-        self._watch = self._channel.unary_stream(watch.path, serialize, watch.response.FromString)
+    _streams = (WATCH_ENTITLEMENTS,)

@@ -4,9 +4,8 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
-
-import grpc
 
 #: A token, or what gives the current one. A function is called before every call
 #: and must not block: read a file that is rotated, do not ask a server.
@@ -29,20 +28,38 @@ class Tls:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TlsFiles:
+    """Certificates as PEM files. When they are renewed, a client connects with the new ones."""
+
+    #: Whom to trust. None means the roots that gRPC brings along.
+    ca: str | Path | None = None
+    #: The caller's own certificate chain and its key, where the service asks for them.
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.certificate is None):
+            raise ValueError("A private key and its certificate chain need each other.")
+        if self.ca is None and self.key is None:
+            raise ValueError("Name a file at least, or leave TlsFiles out.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """Settings that were checked against each other, so that no token leaks later."""
+    """Settings that were checked against each other."""
 
     address: str
-    tls: Tls | None = None
+    tls: Tls | TlsFiles | None = None
     #: None means: on loopback only.
     plaintext: bool | None = None
     token: Token | None = field(default=None, repr=False)
+    token_file: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.tls is not None and self.plaintext:
             raise ValueError("Plaintext and TLS exclude each other.")
-        if self.token is not None and self.in_plaintext and not self.on_loopback:
-            raise ValueError("A token would be readable on the way: use TLS.")
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("Give a token, or the file that it is in.")
 
     @property
     def on_loopback(self) -> bool:
@@ -58,25 +75,11 @@ class Endpoint:
             return self.tls is None and self.on_loopback
         return self.plaintext
 
-    def credentials(self) -> grpc.ChannelCredentials | None:
-        """Return what guards the channel; None for plaintext."""
-        if self.in_plaintext:
-            return None
-        tls = self.tls or Tls()
-        return grpc.ssl_channel_credentials(
-            tls.root_certificates, tls.private_key, tls.certificate_chain
-        )
-
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return what is sent with a call made now."""
-        if self.token is None:
-            return ()
-        # Files end in a newline, which a header may not hold.
-        token = (self.token if isinstance(self.token, str) else self.token()).strip()
-        if not token or not token.isascii() or not token.isprintable():
-            # gRPC would refuse it too, but quote it.
-            raise ValueError("The token is empty or holds what a header cannot carry.")
-        return (("authorization", f"Bearer {token}"),)
+    @property
+    def shows_token(self) -> bool:
+        """Whether a token leaves this machine readable, as behind a mesh that encrypts it."""
+        has_token = self.token is not None or self.token_file is not None
+        return has_token and self.in_plaintext and not self.on_loopback
 
 
 def _host(endpoint: str) -> str:

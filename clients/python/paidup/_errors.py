@@ -3,6 +3,7 @@
 PaidupError
 ├── InvalidRequest          correct the request
 ├── PermissionDenied        call as somebody else, or ask for the right
+│   └── Unauthenticated     prove who calls: the token or certificate was not accepted
 ├── NotFound                name something that exists
 ├── Conflict                what is there already stands against it
 │   ├── AlreadySubscribed   send the customer to the portal, not to the checkout
@@ -65,7 +66,11 @@ class InvalidRequest(PaidupError):
 
 
 class PermissionDenied(PaidupError):
-    """The caller is unknown to the service, or may not make this call."""
+    """The caller may not make this call."""
+
+
+class Unauthenticated(PermissionDenied):
+    """The service could not tell who calls: no token, or one that it does not accept."""
 
 
 class NotFound(PaidupError):
@@ -106,7 +111,7 @@ CLASS_OF_REASON: Mapping[int, type[PaidupError]] = {
 CLASS_OF_CODE: Mapping[StatusCode, type[PaidupError]] = {
     StatusCode.INVALID_ARGUMENT: InvalidRequest,
     StatusCode.OUT_OF_RANGE: InvalidRequest,
-    StatusCode.UNAUTHENTICATED: PermissionDenied,
+    StatusCode.UNAUTHENTICATED: Unauthenticated,
     StatusCode.PERMISSION_DENIED: PermissionDenied,
     StatusCode.NOT_FOUND: NotFound,
     StatusCode.ALREADY_EXISTS: Conflict,

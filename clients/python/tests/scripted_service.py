@@ -40,6 +40,8 @@ class Received:
     request: Any
     metadata: dict[str, str | bytes]
     time_remaining: float | None
+    #: The common name of the caller's certificate; empty without one.
+    caller: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Failure:
 
 
 class Silence:
-    """No answer at all."""
+    """No answer before the test releases it."""
 
 
 class ScriptedService(BillingServiceServicer, AdminServiceServicer):
@@ -71,6 +73,7 @@ class ScriptedService(BillingServiceServicer, AdminServiceServicer):
         self.address = ""
         self.received: list[Received] = []
         self.called = asyncio.Event()
+        self.release = asyncio.Event()
         #: Ends the server at once, as if it had been killed.
         self.stop: Callable[[], Awaitable[None]]
         self.health = health.aio.HealthServicer()
@@ -92,17 +95,23 @@ class ScriptedService(BillingServiceServicer, AdminServiceServicer):
                 request=request,
                 metadata=dict(context.invocation_metadata() or ()),
                 time_remaining=context.time_remaining(),
+                caller=caller_of(context),
             )
         )
         self.called.set()
         answer = self._answers[rpc].popleft() if self._answers[rpc] else None
         if isinstance(answer, Silence):
-            await asyncio.Event().wait()
+            await self.release.wait()
         if isinstance(answer, Failure):
             await context.abort(answer.code, answer.message, answer.trailing_metadata())
         if isinstance(answer, Message):
             return answer
         return GetMessageClass(METHODS[rpc].output_type)()
+
+
+def caller_of(context: grpc.aio.ServicerContext) -> str:
+    names = context.auth_context().get("x509_common_name") or [b""]
+    return names[0].decode()
 
 
 def _method(rpc: str) -> Callable[..., Awaitable[Message]]:

@@ -8,7 +8,8 @@ import pytest
 from clients.python.tests.certificates import Certificate, make_certificate
 from clients.python.tests.scripted_service import ScriptedService, Silence, running
 from clients.python.tests.twins import AwaitableClient, Client
-from paidup import BillingClient, Tls, Unavailable
+from paidup import BillingClient, Tls, TlsFiles, Unavailable
+from paidup._bearer import Bearer
 from paidup._endpoint import Endpoint
 from paidup.v1 import billing_service_pb2 as pb
 
@@ -94,12 +95,37 @@ def test_anything_else_is_guarded_unless_told_otherwise(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ELSEWHERE)
-@pytest.mark.parametrize("token", ["secret", lambda: "secret"])
-async def test_no_token_leaves_the_machine_in_plaintext(
-    client_class: Any, address: str, token: Any
+@pytest.mark.parametrize("token", [{"token": "secret"}, {"token_file": "/run/token"}])
+def test_a_token_leaves_the_machine_in_plaintext_only_if_told_so(address: str, token: Any) -> None:
+    assert not Endpoint(address=address, **token).shows_token
+    assert not Endpoint(address=address, tls=Tls(), **token).shows_token
+    assert Endpoint(address=address, plaintext=True, **token).shows_token
+    assert not Endpoint(address=address, plaintext=True).shows_token
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_on_loopback_a_token_does_not_leave_the_machine(address: str) -> None:
+    assert not Endpoint(address=address, plaintext=True, token="secret").shows_token
+
+
+async def test_a_server_without_tls_gets_no_token_unless_plaintext_was_asked_for(
+    service: ScriptedService, client_class: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(ValueError, match="use TLS"):
-        client_class(address, plaintext=True, token=token)
+    caplog.set_level("INFO", logger="paidup")
+    # Leads here, but is no address of this machine alone.
+    address = service.address.replace("127.0.0.1", "0.0.0.0")
+
+    async with client_class(address, token="secret") as client:
+        with pytest.raises(Unavailable):
+            await ask(client)
+    assert service.received == []
+
+    # As in a mesh, whose proxy encrypts.
+    async with client_class(address, token="secret", plaintext=True) as client:
+        await ask(client)
+    assert service.received[0].metadata["authorization"] == "Bearer secret"
+    assert "in plaintext, which a mesh has to encrypt" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_plaintext_and_tls_exclude_each_other(client_class: Any) -> None:
@@ -113,10 +139,27 @@ def test_a_key_and_its_certificate_come_together(half: dict[str, bytes]) -> None
         Tls(**half)
 
 
+@pytest.mark.parametrize("half", [{"key": "tls.key"}, {"certificate": "tls.crt"}])
+def test_the_files_of_a_key_and_its_certificate_come_together(half: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="need each other"):
+        TlsFiles(**half)
+
+
+def test_files_of_certificates_are_named() -> None:
+    with pytest.raises(ValueError, match="Name a file"):
+        TlsFiles()
+
+
+async def test_a_token_is_given_in_one_way(client_class: Any) -> None:
+    with pytest.raises(ValueError, match="Give a token, or the file"):
+        client_class("localhost:50051", token="secret", token_file="/run/token")
+
+
 def test_secrets_are_not_shown() -> None:
     tls = Tls(private_key=b"secret", certificate_chain=b"chain")
 
     assert "secret" not in repr(Endpoint(address="billing:50051", tls=tls, token="secret"))
+    assert "secret" not in repr(Bearer(Endpoint(address="billing:50051", token="secret")))
 
 
 async def test_a_trusted_server_is_called_over_tls(

@@ -157,7 +157,9 @@ def test_the_public_names_are_these() -> None:
         "SubscriptionAmbiguous",
         "SubscriptionStatus",
         "Tls",
+        "TlsFiles",
         "UiMode",
+        "Unauthenticated",
         "Unavailable",
     ]
 

@@ -26,6 +26,7 @@ from paidup import (
     PermissionDenied,
     ServiceFault,
     SubscriptionAmbiguous,
+    Unauthenticated,
     Unavailable,
     _errors,
 )
@@ -41,7 +42,7 @@ REASONS = {
     "SESSION_NOT_FOUND": (Code.NOT_FOUND, NotFound),
     "CUSTOMER_NOT_FOUND": (Code.NOT_FOUND, NotFound),
     "REQUEST_ID_REUSED": (Code.ALREADY_EXISTS, Conflict),
-    "UNAUTHENTICATED": (Code.UNAUTHENTICATED, PermissionDenied),
+    "UNAUTHENTICATED": (Code.UNAUTHENTICATED, Unauthenticated),
     "METHOD_NOT_ALLOWED": (Code.PERMISSION_DENIED, PermissionDenied),
     "STRIPE_UNAVAILABLE": (Code.UNAVAILABLE, Unavailable),
     "STATE_UNAVAILABLE": (Code.UNAVAILABLE, Unavailable),
@@ -72,7 +73,7 @@ CODES = {
     Code.INTERNAL: ServiceFault,
     Code.UNAVAILABLE: Unavailable,
     Code.DATA_LOSS: ServiceFault,
-    Code.UNAUTHENTICATED: PermissionDenied,
+    Code.UNAUTHENTICATED: Unauthenticated,
 }
 
 

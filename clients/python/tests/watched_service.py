@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from clients.python.tests.scripted_service import Failure, ScriptedService
+from clients.python.tests.scripted_service import Failure, ScriptedService, caller_of
 from paidup.v1 import billing_service_pb2 as pb
 from paidup.v1.entitlement_pb2 import Entitlement
 
@@ -34,6 +34,7 @@ class Clocks:
 @dataclass
 class Stream:
     request: pb.WatchEntitlementsRequest
+    caller: str = ""
     messages: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
 
     def send(self, message: pb.WatchEntitlementsResponse) -> None:
@@ -57,7 +58,7 @@ class WatchedService(ScriptedService):
     async def WatchEntitlements(  # noqa: N802 - named by the contract
         self, request: pb.WatchEntitlementsRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchEntitlementsResponse]:
-        stream = Stream(request)
+        stream = Stream(request, caller_of(context))
         self.streams.put_nowait(stream)
         while True:
             message = await stream.messages.get()

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paidup._endpoint import Tls, Token
-
-#: In bytes. A longer file is not what it was taken for.
-_LONGEST_FILE = 1024 * 1024
+from paidup._bearer import token_in
+from paidup._endpoint import TlsFiles, Token
 
 #: Never an option's value: every user of a machine sees the command lines of all.
 TOKEN_VARIABLE = "PAIDUP_TOKEN"  # noqa: S105 - where it is, not what it is
@@ -34,30 +32,13 @@ class Connection:
             "token": self._token(),
         }
 
-    def _tls(self) -> Tls | None:
+    def _tls(self) -> TlsFiles | None:
         if not any([self.ca, self.cert, self.key]):
             return None
-        return Tls(
-            root_certificates=_content(self.ca),
-            private_key=_content(self.key),
-            certificate_chain=_content(self.cert),
-        )
+        return TlsFiles(ca=self.ca, certificate=self.cert, key=self.key)
 
     def _token(self) -> Token | None:
-        file = self.token_file
-        if file is not None:
+        if self.token_file is not None:
             # Before every call anew: it may have been rotated.
-            return lambda: _read(file).decode(errors="replace")
+            return token_in(self.token_file, interval=0)
         return os.environ.get(TOKEN_VARIABLE) or None
-
-
-def _content(file: Path | None) -> bytes | None:
-    return None if file is None else _read(file)
-
-
-def _read(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        content = opened.read(_LONGEST_FILE + 1)
-    if len(content) > _LONGEST_FILE:
-        raise ValueError(f"{file}: The file is too long.")
-    return content

@@ -62,20 +62,18 @@ async def _stream(
     client: BillingClient, request: WatchEntitlementsRequest, silence: float
 ) -> AsyncGenerator[WatchEntitlementsResponse]:
     """Give one stream's messages to its end."""
-    call = client._watch(request, metadata=client._endpoint.metadata())  # noqa: SLF001 - of one package
-    try:
-        while True:
-            async with asyncio.timeout(silence):
-                message: Any = await call.read()
-            if message is grpc.aio.EOF:
-                return
-            yield message
-    except TimeoutError as error:
-        raise DeadlineExceeded(
-            f"The service has been silent for {silence:g} seconds.",
-            code=grpc.StatusCode.DEADLINE_EXCEEDED,
-        ) from error
-    except grpc.aio.AioRpcError as failed:
-        raise from_grpc(failed) from failed
-    finally:
-        call.cancel()
+    with client._watching(lambda: request) as call:  # noqa: SLF001 - of one package
+        try:
+            while True:
+                async with asyncio.timeout(silence):
+                    message: Any = await call.read()
+                if message is grpc.aio.EOF:
+                    return
+                yield message
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The service has been silent for {silence:g} seconds.",
+                code=grpc.StatusCode.DEADLINE_EXCEEDED,
+            ) from error
+        except grpc.aio.AioRpcError as failed:
+            raise from_grpc(failed) from failed
