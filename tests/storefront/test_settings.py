@@ -92,6 +92,22 @@ def test_addresses_that_would_be_unsafe_are_refused(name: str, value: str) -> No
         load({**ABROAD, f"STOREFRONT_{name}": value})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"CERTIFICATE_FILE": "secret-a"}, "a certificate and its key need each other"),
+        ({"KEY_FILE": "secret-a"}, "a certificate and its key need each other"),
+        ({"PLAINTEXT": "secret-a"}, "must be yes or nothing"),
+        ({"PLAINTEXT": "yes", "CA_FILE": "secret-a"}, "certificates are for TLS"),
+    ],
+)
+def test_what_the_shop_proves_itself_by_belongs_together(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said) as refused:
+        _load(**{f"STOREFRONT_BILLING_{name}": value for name, value in wrong.items()})
+
+    assert "secret-" not in str(refused.value)
+
+
 def test_a_file_can_hold_a_setting(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{LONG}\n")

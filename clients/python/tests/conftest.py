@@ -1,8 +1,11 @@
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clients.python.tests.proofs import CALLERS, Secrets
 from clients.python.tests.scripted_service import ScriptedService, running
 from clients.python.tests.twins import ADMIN_CLIENTS, CLIENTS, Client
 
@@ -30,3 +33,16 @@ async def admin_client(
 ) -> AsyncIterator[Any]:
     async with ADMIN_CLIENTS[request.param](service.address) as client:
         yield client
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    found = Secrets(tmp_path)
+    found.renew(CALLERS.issue("first"))
+    return found
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.INFO, logger="paidup.credentials"):
+        yield caplog

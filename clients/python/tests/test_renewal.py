@@ -1,9 +1,7 @@
-"""Certificates and tokens that are renewed while a client is at work, over genuine TLS."""
+"""Certificates that are renewed while a client is at work, over genuine TLS."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,82 +9,26 @@ import grpc
 import pytest
 
 from clients.python.tests.cache_twins import CACHES, HASTE, Recorder, until
-from clients.python.tests.certificates import Authority, Certificate
+from clients.python.tests.proofs import (
+    CALLERS,
+    LATER_CALLERS,
+    SERVERS,
+    Secrets,
+    ask,
+    bare,
+    exclusive,
+)
 from clients.python.tests.scripted_service import ScriptedService, Silence, running
-from clients.python.tests.twins import ADMIN_CLIENTS, CLIENTS, AwaitableClient, Client
-from clients.python.tests.watched_service import START, Clocks, WatchedService, message
-from paidup import CacheState, TlsFiles, Unauthenticated, Unavailable
-from paidup._bearer import Bearer
+from clients.python.tests.twins import ADMIN_CLIENTS, CLIENTS, Client
+from clients.python.tests.watched_service import START, WatchedService, message
+from paidup import TlsFiles, Unavailable
 from paidup._certificates import certificates_in
-from paidup._endpoint import Endpoint
-from paidup._server_time import Clock
-
-SERVERS = Authority("servers")
-CALLERS = Authority("callers")
-LATER_CALLERS = Authority("later callers")
-SERVER = SERVERS.issue("billing")
-
-
-class Secrets:
-    """A folder in which a platform keeps what a caller proves itself by."""
-
-    def __init__(self, folder: Path) -> None:
-        self.token = folder / "token"
-        self.ca = folder / "ca.crt"
-        self.certificate = folder / "tls.crt"
-        self.key = folder / "tls.key"
-        self.put(self.ca, SERVERS.certificate)
-
-    @property
-    def tls(self) -> TlsFiles:
-        return TlsFiles(ca=self.ca, certificate=self.certificate, key=str(self.key))
-
-    def put(self, file: Path, content: bytes) -> None:
-        other = file.with_name("renewed")
-        other.write_bytes(content)
-        other.rename(file)
-
-    def lose(self, name: str) -> Path:
-        file: Path = getattr(self, name)
-        file.unlink()
-        return file
-
-    def renew(self, certificate: Certificate) -> None:
-        self.put(self.certificate, certificate.certificate)
-        self.put(self.key, certificate.key)
-
-
-@pytest.fixture
-def secrets(tmp_path: Path) -> Secrets:
-    found = Secrets(tmp_path)
-    found.renew(CALLERS.issue("first"))
-    return found
-
-
-@pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.INFO, logger="paidup.credentials"):
-        yield caplog
-
-
-def exclusive(*authorities: Authority, server: Certificate = SERVER) -> grpc.ServerCredentials:
-    """Let nobody in without a certificate that one of these has issued."""
-    return grpc.ssl_server_credentials(
-        [(server.key, server.certificate)],
-        root_certificates=b"".join(each.certificate for each in authorities),
-        require_client_auth=True,
-    )
 
 
 @pytest.fixture
 async def service() -> AsyncIterator[ScriptedService]:
     async with running(exclusive(CALLERS)) as service:
         yield service
-
-
-async def ask(client: Client) -> bool:
-    answer: bool = await client.entitled("acme", feature="api_access", timeout=10)
-    return answer
 
 
 async def called_as(service: ScriptedService, client: Client, name: str) -> int:
@@ -97,10 +39,6 @@ async def called_as(service: ScriptedService, client: Client, name: str) -> int:
             if service.received[-1].caller == name:
                 return calls
     raise AssertionError
-
-
-def bare(client: Client) -> Any:
-    return client.blocking if isinstance(client, AwaitableClient) else client
 
 
 def open_lines(client: Client) -> int:
@@ -330,156 +268,3 @@ async def test_a_closed_client_opens_nothing(
             await ask(client)
         with pytest.raises(RuntimeError, match="client is closed"):
             await client.wait_for_ready(timeout=1)
-
-
-# Tokens that are renewed.
-
-
-@asynccontextmanager
-async def asking_for_tokens(token: str) -> AsyncIterator[ScriptedService]:
-    """A service that knows one caller, over TLS."""
-    pair = (SERVER.key, SERVER.certificate)
-    async with running(grpc.ssl_server_credentials([pair]), service_class=Guarded) as service:
-        service.token = token
-        yield service
-
-
-class Guarded(WatchedService):
-    """Lets nobody in without the token of the moment."""
-
-    token = ""
-
-    def admits(self, context: grpc.aio.ServicerContext) -> bool:
-        sent = dict(context.invocation_metadata() or ())
-        return sent.get("authorization") == f"Bearer {self.token}"
-
-    async def serve(self, rpc: str, request: Any, context: grpc.aio.ServicerContext) -> Any:
-        if not self.admits(context):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who calls?")
-        return await super().serve(rpc, request, context)
-
-    async def ListEntitlements(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802 - named by the contract
-        if not self.admits(context):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who calls?")
-        return await super().ListEntitlements(request, context)
-
-    async def WatchEntitlements(  # noqa: N802 - named by the contract
-        self, request: Any, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Any]:
-        if not self.admits(context):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who calls?")
-        async for each in super().WatchEntitlements(request, context):
-            yield each
-
-
-async def test_a_renewed_token_is_used(client_class: Any, secrets: Secrets) -> None:
-    secrets.put(secrets.token, b"first\n")
-    tls = TlsFiles(ca=secrets.ca)
-    async with (
-        asking_for_tokens("first") as service,
-        client_class(service.address, tls=tls, token_file=str(secrets.token)) as client,
-    ):
-        await ask(client)
-        secrets.put(secrets.token, b"second\n")
-        service.token = "second"
-
-        refused = await refusals(client)
-        assert len(service.received) == 2
-
-    # The file is looked at once a second, so the old one may have been sent once more.
-    assert {each.code for each in refused} <= {grpc.StatusCode.UNAUTHENTICATED}
-    assert "first" not in "".join(map(str, refused))
-
-
-async def refusals(client: Client) -> list[Unauthenticated]:
-    """Call until one is let in; return how the others were refused."""
-    refused: list[Unauthenticated] = []
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await ask(client)
-            except Unauthenticated as error:
-                refused.append(error)
-            else:
-                return refused
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", "sécret".encode(), b"sec\nret", None])
-async def test_a_token_that_is_lost_is_told_and_the_last_one_is_kept(
-    client_class: Any, secrets: Secrets, content: bytes | None, warnings: pytest.LogCaptureFixture
-) -> None:
-    secrets.put(secrets.token, b"first\n")
-    async with (
-        asking_for_tokens("first") as service,
-        client_class(
-            service.address, tls=TlsFiles(ca=secrets.ca), token_file=secrets.token
-        ) as client,
-    ):
-        await ask(client)
-        if content is None:
-            secrets.lose("token")
-        else:
-            secrets.put(secrets.token, content)
-        async with asyncio.timeout(20):
-            while "kept" not in warnings.text:
-                await ask(client)
-
-    assert str(secrets.token) in warnings.text
-    assert "ret" not in warnings.text.replace("secrets", "")
-    assert "first" not in warnings.text
-
-
-@pytest.mark.parametrize("content", [b"", b"sec\nret", None])
-async def test_at_the_start_a_token_has_to_be_there(
-    client_class: Any, secrets: Secrets, content: bytes | None
-) -> None:
-    if content is not None:
-        secrets.put(secrets.token, content)
-
-    with pytest.raises((OSError, ValueError), match=str(secrets.token)) as refused:
-        client_class("localhost:1", token_file=secrets.token)
-
-    assert "sec\n" not in str(refused.value)
-
-
-def test_a_token_from_a_file_is_not_shown(secrets: Secrets) -> None:
-    secrets.put(secrets.token, b"s3cret\n")
-    endpoint = Endpoint(address="localhost:1", token_file=secrets.token)
-
-    bearer = Bearer(endpoint)
-
-    assert bearer.metadata() == (("authorization", "Bearer s3cret"),)
-    assert "s3cret" not in repr(bearer) + repr(endpoint)
-
-
-@pytest.mark.parametrize("kind", CACHES)
-async def test_a_cache_that_is_not_let_in_goes_stale_says_so_and_goes_on_trying(
-    kind: str, secrets: Secrets
-) -> None:
-    secrets.put(secrets.token, b"first\n")
-    settings = {"tls": TlsFiles(ca=secrets.ca), "token_file": secrets.token}
-    recorder, clocks = Recorder(), Clocks()
-    clock = Clock(monotonic=clocks.monotonic, wall=clocks.wall)
-    async with (
-        asking_for_tokens("first") as service,
-        CLIENTS[kind](service.address, **settings) as client,
-        CACHES[kind](bare(client), pace=HASTE, observer=recorder, clock=clock) as cache,
-    ):
-        stream = await service.streams.get()
-        stream.send(message(START, "r1"))
-        await cache.wait_until_ready()
-
-        service.token = "second"
-        stream.end(grpc.StatusCode.UNAUTHENTICATED)
-        await until(lambda: len(recorder.errors) > 2)
-        assert {type(error) for _, error in recorder.errors} == {Unauthenticated}
-        clocks.passed = 20
-        await until(lambda: cache.state is CacheState.STALE)
-        assert not await cache.check("acme", feature="api_access")
-
-        secrets.put(secrets.token, b"second\n")
-        again = await service.streams.get()
-        again.send(message(START + 20, "r2"))
-        await cache.wait_until_ready()
-
-    assert recorder.states[-3:] == [CacheState.READY, CacheState.STALE, CacheState.READY]

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from paidup import BillingClient, EntitlementCache
+from paidup import EntitlementCache
 from storefront import catalog, settings
 from storefront.access import Access
 from storefront.application import application
+from storefront.billing import billing_client
 from storefront.settings import Settings
 from storefront.shop import Shop
 
@@ -41,7 +42,11 @@ def main() -> None:
             f"choose another with {settings.PREFIX}LISTEN.\n"
         )
         sys.exit(EXIT_FAILED)
-    asyncio.run(_serve(ours, sold, listening))
+    try:
+        asyncio.run(_serve(ours, sold, listening))
+    except settings.SettingsInvalid as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_SETTINGS)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -70,7 +75,7 @@ async def _serve(ours: Settings, sold: catalog.Catalog, listening: socket.socket
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     url = f"http://{ours.listen.rpartition(':')[0]}:{listening.getsockname()[1]}"
-    async with BillingClient(ours.billing) as billing, EntitlementCache(billing) as cache:
+    async with billing_client(ours) as billing, EntitlementCache(billing) as cache:
         shop = Shop(
             settings=ours,
             public_url=ours.public_url.rstrip("/") or url,

@@ -37,6 +37,19 @@ class Settings:
         "Without it, where the pages are served.",
     )
     billing: str = _told("127.0.0.1:50051", "Where `billing_service` is.")
+    billing_ca_file: str = _told(
+        "", "Whom to trust when it proves itself: a PEM file. Without it, gRPC's own roots."
+    )
+    billing_certificate_file: str = _told(
+        "", "The shop's certificate, where `billing_service` asks for one: a PEM file."
+    )
+    billing_key_file: str = _told("", "The key of that certificate: a PEM file.")
+    billing_token_file: str = _told(
+        "", "The token by which `billing_service` knows the shop: a file."
+    )
+    billing_plaintext: str = _told(
+        "", "`yes` calls it without TLS also elsewhere than on loopback, in a mesh that encrypts."
+    )
     catalog: str = _told("catalog.toml", "What is sold: the file that `catalog apply` was given.")
     stripe_js: str = _told(
         STRIPE_JS,
@@ -130,6 +143,24 @@ _RULES: tuple[tuple[str, str, Callable[[Settings], bool]], ...] = (
         "PUBLIC_URL",
         "must be https, except on loopback",
         lambda our: _leaves_loopback_in_clear(our.public_url),
+    ),
+    (
+        "BILLING_KEY_FILE",
+        "a certificate and its key need each other",
+        lambda our: bool(our.billing_key_file) != bool(our.billing_certificate_file),
+    ),
+    (
+        "BILLING_PLAINTEXT",
+        "must be yes or nothing",
+        lambda our: our.billing_plaintext not in {"", "yes"},
+    ),
+    (
+        "BILLING_PLAINTEXT",
+        "certificates are for TLS",
+        lambda our: (
+            bool(our.billing_plaintext)
+            and bool(our.billing_ca_file or our.billing_certificate_file or our.billing_key_file)
+        ),
     ),
     ("STRIPE_JS", "must be a URL", lambda our: not _is_url(our.stripe_js)),
     (
