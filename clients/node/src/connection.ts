@@ -1,7 +1,6 @@
 /** Calls of the service over one channel: deadlines, tokens, and errors of ours. */
 
 import {
-  Client,
   Metadata,
   status,
   type ChannelOptions,
@@ -9,6 +8,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 
+import { Bearer } from "./bearer.js";
 import { channelOptions } from "./channel.js";
 import { Endpoint, type EndpointOptions } from "./endpoint.js";
 import { DeadlineExceeded, Unavailable, fromGrpc } from "./errors.js";
@@ -16,6 +16,7 @@ import type {
   WatchEntitlementsRequest,
   WatchEntitlementsResponse,
 } from "./generated/paidup/v1/billing_service.js";
+import { Lines, type Line } from "./lines.js";
 import { WATCH, type Rpc } from "./rpcs.js";
 
 const CLOSED = "The client is closed.";
@@ -33,16 +34,25 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What goes with a request. */
+interface Sent {
+  readonly metadata: Metadata;
+  readonly deadline: Date;
+  readonly signal: AbortSignal | undefined;
+}
+
 export class Connection {
   readonly #endpoint: Endpoint;
-  readonly #channel: Client;
+  readonly #bearer: Bearer;
+  readonly #lines: Lines;
   readonly #underWay = new Set<{ cancel(): void }>();
   #closed = false;
 
   constructor(address: string, options: ConnectionOptions) {
     this.#endpoint = new Endpoint(address, options);
+    this.#bearer = new Bearer(this.#endpoint);
     const channel = channelOptions(this.#endpoint, options.channelOptions ?? {});
-    this.#channel = new Client(address, this.#endpoint.credentials(), channel);
+    this.#lines = new Lines(this.#endpoint, channel);
   }
 
   async send<Request, Response>(
@@ -56,12 +66,15 @@ export class Connection {
     const metadata = await this.#metadata(timeoutMs);
     this.#requireOpen();
     signal?.throwIfAborted();
+    const line = this.#lines.borrow();
     try {
-      return await this.#unary(rpc, request, metadata, deadline, signal);
+      return await this.#unary(line, rpc, request, { metadata, deadline, signal });
     } catch (failed) {
       signal?.throwIfAborted();
       this.#requireOpen();
       throw fromGrpc(failed as ServiceError);
+    } finally {
+      this.#lines.giveBack(line);
     }
   }
 
@@ -74,31 +87,44 @@ export class Connection {
     const metadata = await this.#metadata(timeoutMs);
     this.#requireOpen();
     const { path, requestSerialize, responseDeserialize } = WATCH;
-    return this.#channel.makeServerStreamRequest(
+    const request = ask();
+    const line = this.#lines.borrow();
+    const stream = line.channel.makeServerStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
-      ask(),
+      request,
       metadata,
     );
+    // Comes once, however a stream ends.
+    stream.once("status", () => this.#lines.giveBack(line));
+    return stream;
+  }
+
+  /** @internal How many channels are open. */
+  get channels(): number {
+    return this.#lines.size;
   }
 
   async waitForReady(timeoutMs: number): Promise<void> {
     this.#requireOpen();
     const deadline = deadlineAfter(timeoutMs);
+    const line = this.#lines.borrow();
     await new Promise<void>((resolve, reject) => {
-      this.#channel.waitForReady(deadline, (error) => (error ? reject(error) : resolve()));
-    }).catch((error: unknown) => {
-      this.#requireOpen();
-      const message = `No server at ${this.#endpoint.address} was ready within ${timeoutMs} ms.`;
-      throw new Unavailable(message, { code: status.UNAVAILABLE, cause: error });
-    });
+      line.channel.waitForReady(deadline, (error) => (error ? reject(error) : resolve()));
+    })
+      .catch((error: unknown) => {
+        this.#requireOpen();
+        const message = `No server at ${this.#endpoint.address} was ready within ${timeoutMs} ms.`;
+        throw new Unavailable(message, { code: status.UNAVAILABLE, cause: error });
+      })
+      .finally(() => this.#lines.giveBack(line));
   }
 
   close(): void {
     this.#closed = true;
     for (const call of this.#underWay) call.cancel();
-    this.#channel.close();
+    this.#lines.close();
   }
 
   #requireOpen(): void {
@@ -107,21 +133,20 @@ export class Connection {
 
   async #metadata(timeoutMs: number): Promise<Metadata> {
     const metadata = new Metadata();
-    const authorization = await within(this.#endpoint.authorization(), timeoutMs);
+    const authorization = await within(this.#bearer.authorization(), timeoutMs);
     if (authorization !== undefined) metadata.set("authorization", authorization);
     return metadata;
   }
 
   #unary<Request, Response>(
+    { channel }: Line,
     { method }: Rpc<Request, Response>,
     request: Request,
-    metadata: Metadata,
-    deadline: Date,
-    signal: AbortSignal | undefined,
+    { metadata, deadline, signal }: Sent,
   ): Promise<Response> {
     const { path, requestSerialize, responseDeserialize } = method;
     return new Promise((resolve, reject) => {
-      const call = this.#channel.makeUnaryRequest(
+      const call = channel.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,

@@ -2,8 +2,6 @@
 
 import { isIPv4 } from "node:net";
 
-import { ChannelCredentials, credentials } from "@grpc/grpc-js";
-
 /** A token, or what gives the current one. A function is called before every call. */
 export type Token = string | (() => string | Promise<string>);
 
@@ -16,62 +14,90 @@ export interface Tls {
   readonly certificateChain?: Buffer;
 }
 
+/** Certificates as PEM files. When they are renewed, a client connects with the new ones. */
+export interface TlsFiles {
+  /** Whom to trust. Without it the roots that Node brings along. */
+  readonly ca?: string;
+  /** The caller's own certificate chain and its key, where the service asks for them. */
+  readonly certificate?: string;
+  readonly key?: string;
+}
+
 export interface EndpointOptions {
   readonly tls?: Tls;
-  /** True for plaintext, false for TLS; otherwise plaintext on loopback only. */
+  readonly tlsFiles?: TlsFiles;
+  /**
+   * True for plaintext, false for TLS; otherwise plaintext on loopback only. True sends a
+   * token as it is, and so is for a mesh that encrypts.
+   */
   readonly plaintext?: boolean;
-  /** Goes with every call as `authorization: Bearer …`; never in plaintext to another machine. */
+  /** Goes with every call as `authorization: Bearer …`. */
   readonly token?: Token;
+  /** A file that the token is in instead, read anew when it has changed. */
+  readonly tokenFile?: string;
+  /** Hears of files that cannot be used; without it, it is a warning of the process. */
+  readonly warn?: (message: string) => void;
 }
 
 const SCHEMES = /^(dns:\/\/\/|dns:(?!\/\/)|ipv4:|ipv6:)/;
 
-/** What a header can carry: ASCII without control characters. */
-const SENDABLE = /^[\x20-\x7e]+$/;
-
-/** Settings that were checked against each other, so that no token leaks later. */
+/** Settings that were checked against each other. */
 export class Endpoint {
   readonly address: string;
   readonly onLoopback: boolean;
   readonly inPlaintext: boolean;
-  readonly #tls: Tls;
-  readonly #token: Token | undefined;
+  readonly tls: Tls | undefined;
+  readonly tlsFiles: TlsFiles | undefined;
+  readonly token: Token | undefined;
+  readonly tokenFile: string | undefined;
+  readonly warn: (message: string) => void;
 
-  constructor(address: string, { tls, plaintext, token }: EndpointOptions) {
+  constructor(address: string, options: EndpointOptions) {
+    const { tls, tlsFiles, plaintext, token, tokenFile, warn = warnOfProcess } = options;
     this.address = address;
     this.onLoopback = isOnLoopback(address);
-    this.inPlaintext = plaintext ?? (tls === undefined && this.onLoopback);
-    this.#tls = tls ?? {};
-    this.#token = token;
-    if (tls !== undefined && plaintext === true) {
-      throw new TypeError("Plaintext and TLS exclude each other.");
-    }
-    if ((this.#tls.privateKey === undefined) !== (this.#tls.certificateChain === undefined)) {
-      throw new TypeError("A private key and its certificate chain need each other.");
-    }
-    if (token !== undefined && this.inPlaintext && !this.onLoopback) {
-      throw new TypeError("A token would be readable on the way: use TLS.");
-    }
+    this.inPlaintext = plaintext ?? ((tls ?? tlsFiles) === undefined && this.onLoopback);
+    this.tls = tls;
+    this.tlsFiles = tlsFiles;
+    this.token = token;
+    this.tokenFile = tokenFile;
+    this.warn = warn;
+    const wrong = RULES.find(([isWrong]) => isWrong(options));
+    if (wrong !== undefined) throw new TypeError(wrong[1]);
   }
+}
 
-  credentials(): ChannelCredentials {
-    if (this.inPlaintext) return credentials.createInsecure();
-    const { rootCertificates, privateKey, certificateChain } = this.#tls;
-    return credentials.createSsl(rootCertificates, privateKey, certificateChain);
-  }
+type Rule = readonly [isWrong: (options: EndpointOptions) => boolean, message: string];
 
-  /** Return the header that says who calls now; undefined where nobody needs to know. */
-  async authorization(): Promise<string | undefined> {
-    if (this.#token === undefined) return undefined;
-    const given = typeof this.#token === "string" ? this.#token : await this.#token();
-    // Files end in a newline, which a header may not hold.
-    const token = given.trim();
-    if (!SENDABLE.test(token)) {
-      // gRPC would refuse it too, but quote it.
-      throw new TypeError("The token is empty or holds what a header cannot carry.");
-    }
-    return `Bearer ${token}`;
-  }
+const RULES: readonly Rule[] = [
+  [
+    ({ tls, tlsFiles, plaintext }) => plaintext === true && (tls ?? tlsFiles) !== undefined,
+    "Plaintext and TLS exclude each other.",
+  ],
+  [
+    ({ tls, tlsFiles }) => tls !== undefined && tlsFiles !== undefined,
+    "Give certificates, or the files that they are in.",
+  ],
+  [
+    ({ tls }) => (tls?.privateKey === undefined) !== (tls?.certificateChain === undefined),
+    "A private key and its certificate chain need each other.",
+  ],
+  [
+    ({ tlsFiles }) => (tlsFiles?.key === undefined) !== (tlsFiles?.certificate === undefined),
+    "A private key and its certificate chain need each other.",
+  ],
+  [
+    ({ tlsFiles }) => tlsFiles !== undefined && (tlsFiles.ca ?? tlsFiles.key) === undefined,
+    "Name a file at least, or leave tlsFiles out.",
+  ],
+  [
+    ({ token, tokenFile }) => token !== undefined && tokenFile !== undefined,
+    "Give a token, or the file that it is in.",
+  ],
+];
+
+function warnOfProcess(message: string): void {
+  process.emitWarning(message, "PaidupWarning");
 }
 
 /** Whether nothing sent there leaves this machine. In doubt, it does. */

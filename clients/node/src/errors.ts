@@ -4,6 +4,7 @@
  *     PaidupError
  *     ├── InvalidRequest          correct the request
  *     ├── PermissionDenied        call as somebody else, or ask for the right
+ *     │   └── Unauthenticated     prove who calls: token or certificate was not accepted
  *     ├── NotFound                name something that exists
  *     ├── Conflict                what is there already stands against it
  *     │   ├── AlreadySubscribed   send the customer to the portal, not to the checkout
@@ -64,8 +65,11 @@ export class PaidupError extends Error {
 /** The request breaks a rule. `fieldViolations` tells which, where a field does. */
 export class InvalidRequest extends PaidupError {}
 
-/** The caller is unknown to the service, or may not make this call. */
+/** The caller may not make this call. */
 export class PermissionDenied extends PaidupError {}
+
+/** The service could not tell who calls: no token, or one that it does not accept. */
+export class Unauthenticated extends PermissionDenied {}
 
 /** The service or Stripe knows nothing by that id. Not what a check of an account gives. */
 export class NotFound extends PaidupError {}
@@ -100,7 +104,7 @@ const CLASS_OF_REASON: ReadonlyMap<ErrorReason, ErrorClass> = new Map([
 const CLASS_OF_CODE: ReadonlyMap<status, ErrorClass> = new Map([
   [status.INVALID_ARGUMENT, InvalidRequest],
   [status.OUT_OF_RANGE, InvalidRequest],
-  [status.UNAUTHENTICATED, PermissionDenied],
+  [status.UNAUTHENTICATED, Unauthenticated],
   [status.PERMISSION_DENIED, PermissionDenied],
   [status.NOT_FOUND, NotFound],
   [status.ALREADY_EXISTS, Conflict],

@@ -20,7 +20,7 @@ export type {
   Source,
   Subject,
 } from "./decision.js";
-export type { Tls, Token } from "./endpoint.js";
+export type { Tls, TlsFiles, Token } from "./endpoint.js";
 export type { FieldViolation } from "./error-details.js";
 export {
   AlreadySubscribed,
@@ -32,6 +32,7 @@ export {
   PermissionDenied,
   ServiceFault,
   SubscriptionAmbiguous,
+  Unauthenticated,
   Unavailable,
 } from "./errors.js";
 export type { ErrorFacts } from "./errors.js";

@@ -52,10 +52,10 @@ for (const address of LOOPBACK) {
 }
 
 for (const address of ELSEWHERE) {
-  test(`${address || "nowhere"} is guarded unless told otherwise, and gets no token in plaintext`, () => {
+  test(`${address || "nowhere"} is guarded unless told otherwise`, () => {
     assert.equal(new Endpoint(address, {}).inPlaintext, false);
+    assert.equal(new Endpoint(address, { token: "t" }).inPlaintext, false);
     assert.equal(new Endpoint(address, { plaintext: true }).inPlaintext, true);
-    assert.throws(() => new Endpoint(address, { plaintext: true, token: "t" }), TypeError);
   });
 }
 
@@ -63,6 +63,28 @@ test("what contradicts itself is refused", () => {
   assert.throws(() => new Endpoint("a:1", { tls: {}, plaintext: true }), TypeError);
   assert.throws(() => new Endpoint("a:1", { tls: { privateKey: Buffer.of() } }), TypeError);
   assert.throws(() => new Endpoint("a:1", { tls: { certificateChain: Buffer.of() } }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { tlsFiles: { ca: "a" }, plaintext: true }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { tlsFiles: { ca: "a" }, tls: {} }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { tlsFiles: { key: "a" } }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { tlsFiles: { certificate: "a" } }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { tlsFiles: {} }), TypeError);
+  assert.throws(() => new Endpoint("a:1", { token: "t", tokenFile: "a" }), TypeError);
+});
+
+test("a server without TLS gets no token unless plaintext was asked for", async () => {
+  const service = await ScriptedService.start();
+  // Leads here, but is no address of this machine alone.
+  const address = service.address.replace("127.0.0.1", "0.0.0.0");
+  const guarded = new BillingClient(address, { token: "t" });
+  await assert.rejects(guarded.checkEntitlement(CHECK), Unavailable);
+  assert.equal(service.received.length, 0);
+
+  // As in a mesh, whose proxy encrypts.
+  const inAMesh = new BillingClient(address, { token: "t", plaintext: true });
+  await inAMesh.checkEntitlement(CHECK);
+  assert.equal(service.received[0]?.metadata.get("authorization")[0], "Bearer t");
+  for (const client of [guarded, inAMesh]) client.close();
+  service.stop();
 });
 
 async function sentBy(token: string | (() => string | Promise<string>)): Promise<unknown[]> {

@@ -18,6 +18,7 @@ import {
   PermissionDenied,
   ServiceFault,
   SubscriptionAmbiguous,
+  Unauthenticated,
   Unavailable,
 } from "../src/index.js";
 import { badRequest, details, errorInfo, message, retryInfo } from "./details.js";
@@ -51,7 +52,7 @@ async function failWith(failure: Failure): Promise<PaidupError> {
 const CLASSES: [keyof typeof status, typeof PaidupError][] = [
   ["INVALID_ARGUMENT", InvalidRequest],
   ["OUT_OF_RANGE", InvalidRequest],
-  ["UNAUTHENTICATED", PermissionDenied],
+  ["UNAUTHENTICATED", Unauthenticated],
   ["PERMISSION_DENIED", PermissionDenied],
   ["NOT_FOUND", NotFound],
   ["ALREADY_EXISTS", Conflict],

@@ -21,7 +21,9 @@ mkdirSync(FOLDER, { recursive: true });
 
 for (const page of PAGES) {
   const text = readFileSync(new URL(page, import.meta.url), "utf8");
-  const examples = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code ?? "");
+  const examples = [...text.matchAll(/^```(?:js|javascript)\n(.*?)^```$/gms)].map(
+    ([, code]) => code ?? "",
+  );
 
   test(`the examples of ${page} are JavaScript`, () => {
     assert.ok(examples.length >= 6);
@@ -66,6 +68,7 @@ test("the public names are these", () => {
     "SubscriptionAmbiguous",
     "SubscriptionStatus",
     "UiMode",
+    "Unauthenticated",
     "Unavailable",
   ]);
   assert.deepEqual(Object.keys(express), ["entitlementGuard"]);

@@ -18,7 +18,7 @@ import {
 } from "../src/generated/paidup/v1/billing_service.js";
 import type { Entitlement } from "../src/generated/paidup/v1/entitlement.js";
 import { RPCS } from "../src/rpcs.js";
-import { eventually } from "./waiting.js";
+import { Gate, eventually } from "./waiting.js";
 
 export class Failure {
   constructor(
@@ -34,8 +34,10 @@ export class Failure {
   }
 }
 
-/** No answer at all. */
+/** No answer before the test releases it. */
 export const SILENCE = Symbol("silence");
+
+const REFUSED = new Failure(status.UNAUTHENTICATED, "Who calls?");
 
 type Answer = object | Failure | typeof SILENCE;
 
@@ -44,6 +46,8 @@ interface Received {
   readonly request: Record<string, unknown>;
   readonly metadata: Metadata;
   readonly remainingMs: number;
+  /** The common name of the caller's certificate; empty without one. */
+  readonly caller: string;
 }
 
 type Unary = ServerUnaryCall<Record<string, unknown>, object>;
@@ -55,6 +59,10 @@ export class Stream {
   constructor(call: ServerWritableStream<WatchEntitlementsRequest, WatchEntitlementsResponse>) {
     this.request = call.request;
     this.#call = call;
+  }
+
+  get caller(): string {
+    return callerOf(this.#call);
   }
 
   get cancelled(): boolean {
@@ -78,6 +86,10 @@ export class ScriptedService {
   /** What ListEntitlements answers, by account; nothing for others. */
   readonly lists = new Map<string, Entitlement[] | Failure>();
   readonly listed: ListEntitlementsRequest[] = [];
+  /** What calls have to bring, where nobody else is let in. */
+  token: string | undefined;
+  /** Calls that are to be answered only when the test says so. */
+  readonly released = new Gate();
   /** While set, lists are answered only after it. */
   hold: Promise<void> | undefined;
   readonly #answers = new Map<string, Answer[]>();
@@ -134,16 +146,31 @@ export class ScriptedService {
       ) => void this.#list(call, reply),
       watchEntitlements: (
         call: ServerWritableStream<WatchEntitlementsRequest, WatchEntitlementsResponse>,
-      ) => this.streams.push(new Stream(call)),
+      ) => {
+        const stream = new Stream(call);
+        if (this.#admits(call.metadata)) this.streams.push(stream);
+        else stream.end(status.UNAUTHENTICATED);
+      },
     };
+  }
+
+  #admits(metadata: Metadata): boolean {
+    return this.token === undefined || metadata.get("authorization")[0] === `Bearer ${this.token}`;
   }
 
   #serve(rpc: string, call: Unary, reply: sendUnaryData<object>): void {
     const { request, metadata } = call;
     const remainingMs = new Date(call.getDeadline()).getTime() - Date.now();
-    this.received.push({ rpc, request, metadata, remainingMs });
+    if (!this.#admits(metadata)) {
+      reply(failed(REFUSED));
+      return;
+    }
+    this.received.push({ rpc, request, metadata, remainingMs, caller: callerOf(call) });
     const answer = this.#answers.get(rpc)?.shift() ?? {};
-    if (answer === SILENCE) return;
+    if (answer === SILENCE) {
+      void this.released.passed.then(() => reply(null, whole(rpc, {})));
+      return;
+    }
     if (answer instanceof Failure) reply(failed(answer));
     else reply(null, whole(rpc, answer));
   }
@@ -152,12 +179,20 @@ export class ScriptedService {
     call: ServerUnaryCall<ListEntitlementsRequest, ListEntitlementsResponse>,
     reply: sendUnaryData<ListEntitlementsResponse>,
   ): Promise<void> {
+    if (!this.#admits(call.metadata)) {
+      reply(failed(REFUSED));
+      return;
+    }
     this.listed.push(call.request);
     const answer = this.lists.get(call.request.accountId) ?? [];
     await this.hold;
     if (answer instanceof Failure) reply(failed(answer));
     else reply(null, { entitlements: answer, revision: "r-list" });
   }
+}
+
+function callerOf(call: Pick<Unary, "getAuthContext">): string {
+  return call.getAuthContext().sslPeerCertificate?.subject.CN ?? "";
 }
 
 function failed({ code, details, metadata }: Failure) {
