@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -55,13 +56,15 @@ function byRenaming(text: string): void {
   renameSync(`${file}-other`, file);
 }
 
-/** As the kubelet does: what a link leads to is exchanged for something else. */
+/** As the kubelet does: the file is a link by way of another, and only that one is swapped. */
 function byALink(text: string): void {
-  const version = join(folder, `version-${text}`);
-  mkdirSync(version);
-  writeFileSync(join(version, "file"), text);
-  symlinkSync(join(version, "file"), `${file}-link`);
-  renameSync(`${file}-link`, file);
+  mkdirSync(join(folder, `..${text}`));
+  writeFileSync(join(folder, `..${text}`, "file"), text);
+  symlinkSync(`..${text}`, join(folder, "..data_tmp"));
+  renameSync(join(folder, "..data_tmp"), join(folder, "..data"));
+  if (lstatSync(file).isSymbolicLink()) return;
+  unlinkSync(file);
+  symlinkSync("..data/file", file);
 }
 
 const inPlace = (text: string) => writeFileSync(file, text);
@@ -88,6 +91,11 @@ test("it is looked at once a second, and read only if it changed", () => {
   now += 60_000;
   assert.equal(followed.current(), 2);
   assert.equal(reads, 2);
+
+  byRenaming("3");
+  assert.equal(followed.current(), 2);
+  now += 1000;
+  assert.equal(followed.current(), 3);
 });
 
 const SPOILT: [string, () => void][] = [

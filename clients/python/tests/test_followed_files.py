@@ -62,13 +62,16 @@ def by_renaming(file: Path, text: str) -> None:
 
 
 def by_a_link(file: Path, text: str) -> None:
-    """As the kubelet does: what a link leads to is exchanged for something else."""
-    folder = file.with_name(f"folder-{text}")
+    """As the kubelet does: the file is a link by way of another, and only that one is swapped."""
+    folder = file.with_name(f"..{text}")
     folder.mkdir()
     (folder / "file").write_text(text)
-    link = file.with_name("link")
-    link.symlink_to(folder / "file")
-    link.rename(file)
+    swapped = file.with_name("..data_tmp")
+    swapped.symlink_to(folder.name)
+    swapped.rename(file.with_name("..data"))
+    if not file.is_symlink():
+        file.unlink()
+        file.symlink_to("..data/file")
 
 
 @pytest.mark.parametrize("renew", [in_place, by_renaming, by_a_link])
@@ -96,6 +99,11 @@ def test_it_is_looked_at_once_a_second_and_read_only_if_it_changed(
     time.now += 60
     assert followed.current() == 2
     assert reader.reads == 2
+
+    by_renaming(reader.file, "3")
+    assert followed.current() == 2
+    time.now += 1
+    assert followed.current() == 3
 
 
 def test_a_renewal_that_keeps_size_and_time_is_seen(
