@@ -90,16 +90,22 @@ class Lines(ABC, Generic[ChannelT]):
 
     def borrow(self) -> Line[ChannelT]:
         """Return the line for a call that begins now, to be used with `with`."""
+        if self._certificates is None:
+            # Nothing will take its place.
+            return self._current
         with self._lock:
-            if self._certificates is not None and not self._closed:
+            if not self._closed:
                 self._follow(self._certificates())
             self._current.calls += 1
             return self._current
 
     def give_back(self, line: Line[ChannelT]) -> None:
+        if self._certificates is None:
+            return
         with self._lock:
             line.calls -= 1
-            self._close_unused()
+            if self._retired:
+                self._close_unused()
 
     def end(self) -> list[Line[ChannelT]]:
         """Open no more; return those that are open, to be closed."""

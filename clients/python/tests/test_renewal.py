@@ -267,15 +267,23 @@ async def test_certificates_that_are_not_accepted_for_long_are_worth_a_warning(
     assert [each.levelname for each in told] == ["WARNING"]
 
 
+@pytest.mark.parametrize("kind", CACHES)
 async def test_a_closed_client_opens_nothing(
-    service: ScriptedService, client_class: Any, secrets: Secrets
+    service: ScriptedService, secrets: Secrets, kind: str
 ) -> None:
-    async with client_class(service.address, tls=secrets.tls) as client:
+    recorder = Recorder()
+    async with CLIENTS[kind](service.address, tls=secrets.tls) as client:
         await ask(client)
         secrets.renew(CALLERS.issue("second"))
         await client.close()
-
         with pytest.raises(RuntimeError, match="client is closed"):
             await ask(client)
         with pytest.raises(RuntimeError, match="client is closed"):
             await client.wait_for_ready(timeout=1)
+
+        # Files are looked at once a second.
+        await asyncio.sleep(1.1)
+        async with CACHES[kind](bare(client), pace=HASTE, observer=recorder):
+            await until(lambda: bool(recorder.errors))
+
+    assert open_lines(client) == 1
