@@ -5,11 +5,12 @@ Context variables: a call has a task of its own, so nothing has to be handed thr
 
 from contextvars import ContextVar
 
+from subscription_state import request_ids
+
 #: Where nobody has to prove who they are: plaintext on loopback without a policy file.
 ANYBODY = "unauthenticated"
 
 _caller: ContextVar[str] = ContextVar("caller", default=ANYBODY)
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def caller() -> str:
@@ -19,7 +20,7 @@ def caller() -> str:
 
 def request_id() -> str:
     """Give the call's id; empty outside of a call."""
-    return _request_id.get()
+    return request_ids.current()
 
 
 def set_caller(name: str) -> None:
@@ -27,4 +28,4 @@ def set_caller(name: str) -> None:
 
 
 def set_request_id(value: str) -> None:
-    _request_id.set(value)
+    request_ids.use(value)

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import Context
 from datetime import timedelta
 
 from billing_service import metrics
@@ -89,7 +90,8 @@ class Feed:
         read = self._waiting[-1]
         read.account_ids.update(account_ids)
         if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
+            # Not in the name of the call that happens to begin it.
+            self._working = asyncio.create_task(self._work(), context=Context())
         return await asyncio.shield(read.view)
 
     async def _work(self) -> None:

@@ -4,7 +4,6 @@ One wrapper a method, made once, rather than a chain made a call.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
@@ -14,11 +13,11 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from billing_service import metrics
+from billing_service.call_log import CHECKS_ONE_IN, CallLog
 from billing_service.caller_limits import CallerLimits
 from billing_service.error_status import StatusAnswer, status_for
 from billing_service.errors import InvalidRequest, Overloaded, Violation
-
-log = logging.getLogger(__name__)
+from subscription_state import request_ids
 
 Context = grpc.aio.ServicerContext
 Behavior = Callable[[Any, Context], Awaitable[Any]]
@@ -26,11 +25,11 @@ Behavior = Callable[[Any, Context], Awaitable[Any]]
 #: Calls of a method at a time, above which it takes no more.
 MOST_CALLS = {"CheckEntitlement": 2000, "ListEntitlements": 2000, "WatchEntitlements": 1000}
 MOST_CALLS_OF_OTHERS = 200
-#: Checks come by the thousand a second; changes and faults are what a log is read for.
-QUIET_METHODS = frozenset({"CheckEntitlement", "BatchCheckEntitlements", "ListEntitlements"})
 #: Streams whose messages come encoded, once for all who watch.
 ENCODED = frozenset({"WatchEntitlements"})
 
+#: How metrics tell the kinds of methods apart.
+UNARY, STREAM = "unary", "server_stream"
 _NO_MESSAGE = Violation(field="request", description="The bytes are no message of the method's.")
 
 STATUS_DETAILS = "grpc-status-details-bin"
@@ -40,10 +39,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the methods of our own services; health and reflection pass untouched."""
 
     def __init__(
-        self, most_calls: dict[str, int] | None = None, limits: CallerLimits | None = None
+        self,
+        most_calls: dict[str, int] | None = None,
+        limits: CallerLimits | None = None,
+        *,
+        log_checks_one_in: int = CHECKS_ONE_IN,
     ) -> None:
         self._most_calls = MOST_CALLS | (most_calls or {})
         self._limits = limits or CallerLimits()
+        self._log_checks_one_in = log_checks_one_in
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
@@ -64,10 +68,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         service, _, method = path.lstrip("/").partition("/")
         behavior = handler.unary_stream or handler.unary_unary
         call = _Call(
-            service=service,
-            method=method,
+            labels=(STREAM if handler.response_streaming else UNARY, service, method),
             behavior=self._limits.around(behavior, streams=handler.response_streaming),
             most=self._most_calls.get(method, MOST_CALLS_OF_OTHERS),
+            log=CallLog(method, checks_one_in=self._log_checks_one_in),
         )
         make = (
             grpc.unary_stream_rpc_method_handler
@@ -84,18 +88,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Call:
     """One method with all that surrounds it."""
 
-    def __init__(self, *, service: str, method: str, behavior: Behavior, most: int) -> None:
-        self._method = method
+    def __init__(
+        self, *, labels: tuple[str, str, str], behavior: Behavior, most: int, log: CallLog
+    ) -> None:
         self._behavior = behavior
         self._free = most
-        self._started = metrics.STARTED.labels(service, method)
-        self._seconds = metrics.HANDLING_SECONDS.labels(service, method)
+        self._log = log
+        self._started = metrics.STARTED.labels(*labels)
+        self._seconds = metrics.HANDLING_SECONDS.labels(*labels)
         #: By code; finding one anew takes longer than counting it.
-        self._handled = cache(partial(metrics.HANDLED.labels, service, method))
+        self._handled = cache(partial(metrics.HANDLED.labels, *labels))
 
     async def handle(self, request: Any, context: Context) -> Any:
         began = time.perf_counter()
         self._started.inc()
+        _identify(context)
         code = "OK"
         try:
             return await self._admitted(request, context)
@@ -108,14 +115,14 @@ class _Call:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             answer = status_for(error)
             code = answer.code
-            self._log_failure(answer, error)
+            if code == "INTERNAL":
+                self._log.failed(error)
             await _abort(context, answer)
         finally:
             elapsed = time.perf_counter() - began
             self._seconds.observe(elapsed)
             self._handled(code).inc()
-            if self._method not in QUIET_METHODS:
-                log.info("call", extra=self._facts(code, elapsed))
+            self._log.ended(code, elapsed)
 
     async def _admitted(self, request: Any, context: Context) -> Any:
         if self._free <= 0:
@@ -128,12 +135,12 @@ class _Call:
         finally:
             self._free += 1
 
-    def _facts(self, code: str, elapsed: float) -> dict[str, Any]:
-        return {"method": self._method, "code": code, "milliseconds": round(elapsed * 1000, 1)}
 
-    def _log_failure(self, answer: StatusAnswer, error: Exception) -> None:
-        if answer.code == "INTERNAL":
-            log.error("call_failed", extra={"method": self._method}, exc_info=error)
+def _identify(context: Context) -> None:
+    """Give the call its caller's id, or one of ours; it goes back with whatever is answered."""
+    request_id = request_ids.given(context.invocation_metadata() or ()) or request_ids.new()
+    request_ids.use(request_id)
+    context.set_trailing_metadata(((request_ids.HEADER, request_id),))
 
 
 def _readable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -157,6 +164,9 @@ async def _abort(context: Context, answer: StatusAnswer) -> NoReturn:
     await context.abort(
         grpc.StatusCode[answer.code],
         answer.message,
-        trailing_metadata=((STATUS_DETAILS, answer.details),),
+        trailing_metadata=(
+            (STATUS_DETAILS, answer.details),
+            (request_ids.HEADER, request_ids.current()),
+        ),
     )
     raise AssertionError("unreachable")

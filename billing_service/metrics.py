@@ -2,7 +2,9 @@
 
 import time
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+from subscription_state.loop_lag import LAG_BUCKETS
 
 
 class Stopwatch:
@@ -84,16 +86,26 @@ FEED_LAG = Gauge(
     "Since when the memory may lack a change; checks read it no more when that is too long.",
 )
 WATCHERS = Gauge("paidup_watch_streams", "Streams of WatchEntitlements that are open.")
-WATCH_RESETS = Counter("paidup_watch_resets", "Streams that were told that changes were missed.")
+WATCH_RESETS = Counter(
+    "paidup_watch_resets", "Streams that were told that changes were missed, by cause.", ["cause"]
+)
 WATCH_GOODBYES = Counter(
     "paidup_watch_goodbyes", "Streams that the server ended, by cause.", ["cause"]
 )
-STARTED = Counter("grpc_server_started", "Calls started.", ["grpc_service", "grpc_method"])
-HANDLED = Counter(
-    "grpc_server_handled", "Calls ended, by status.", ["grpc_service", "grpc_method", "grpc_code"]
+WATCH_MESSAGES = Counter("paidup_watch_messages", "Messages sent on streams of WatchEntitlements.")
+#: Names and labels as every dashboard for gRPC knows them.
+_CALL = ["grpc_type", "grpc_service", "grpc_method"]
+STARTED = Counter("grpc_server_started", "Calls started.", _CALL)
+HANDLED = Counter("grpc_server_handled", "Calls ended, by status.", [*_CALL, "grpc_code"])
+HANDLING_SECONDS = Histogram("grpc_server_handling_seconds", "How long calls took.", _CALL)
+CLOCK_SKEW = Gauge(
+    "paidup_clock_skew_seconds",
+    "Our time minus that of Stripe's last answer; both are known to about a second.",
 )
-HANDLING_SECONDS = Histogram(
-    "grpc_server_handling_seconds", "How long calls took.", ["grpc_service", "grpc_method"]
+LOOP_LAG = Histogram(
+    "paidup_event_loop_lag_seconds",
+    "How late a timer of the process' event loop was.",
+    buckets=LAG_BUCKETS,
 )
 DISK_FREE = Gauge(
     "paidup_database_disk_free_ratio",
@@ -102,6 +114,7 @@ DISK_FREE = Gauge(
 CALLER_REFUSALS = Counter(
     "paidup_caller_refusals", "Calls refused because their caller is over a limit.", ["limit"]
 )
+BUILD = Info("paidup_build", "The version that runs, and the version of Stripe's API it speaks.")
 VERIFIED = Stopwatch()
 SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")

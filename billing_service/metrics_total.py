@@ -20,6 +20,7 @@ GAUGES: dict[str, Callable[[float, float], float]] = {
     "paidup_stripe_budget_left": lambda a, b: a + b,
     "paidup_cache_accounts": lambda a, b: a + b,
     "paidup_watch_streams": lambda a, b: a + b,
+    "paidup_clock_skew_seconds": lambda a, b: max(a, b, key=abs),
     "paidup_workers": lambda a, b: a + b,
     "process_resident_memory_bytes": lambda a, b: a + b,
     "process_virtual_memory_bytes": lambda a, b: a + b,

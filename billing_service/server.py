@@ -21,6 +21,8 @@ from paidup.v1 import (
     billing_service_pb2,
     billing_service_pb2_grpc,
 )
+from subscription_state import loop_lag
+from subscription_state.build import build_facts
 from subscription_state.stopping import Stopping
 
 MAX_MESSAGE = 4 * 1024 * 1024
@@ -76,10 +78,16 @@ async def _serve(
 ) -> None:
     health_servicer = health.aio.HealthServicer()
     readiness = Readiness(parts.database, parts.stripe, health_servicer)
-    server = build_server(parts, health_servicer, shares_port=worker is not None)
+    server = build_server(
+        parts,
+        health_servicer,
+        calls=CallInterceptor(limits=parts.limits, log_checks_one_in=settings.log_checks_one_in),
+        shares_port=worker is not None,
+    )
     port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
     app = operations_app(readiness)
     metrics.WORKERS.set(1)
+    metrics.BUILD.info(build_facts())
     async with served_at(app, worker) if worker else served(app, settings.metrics_listen):
         await readiness.begin()
         await server.start()
@@ -89,7 +97,8 @@ async def _serve(
         feeding = asyncio.create_task(parts.feed.run())
         watching = asyncio.create_task(parts.watchers.run())
         rekeying = asyncio.create_task(parts.key_follower.run())
-        tasks = (following, working, feeding, watching, rekeying)
+        timing = asyncio.create_task(loop_lag.measure(metrics.LOOP_LAG.observe))
+        tasks = (following, working, feeding, watching, rekeying, timing)
         await first_of(stopping, *tasks)
         following.cancel()
         seconds = settings.drain_seconds
@@ -112,11 +121,15 @@ async def _work(parts: Parts, readiness: Readiness) -> None:
 
 
 def build_server(
-    parts: Parts, health_servicer: health.aio.HealthServicer, *, shares_port: bool = False
+    parts: Parts,
+    health_servicer: health.aio.HealthServicer,
+    *,
+    calls: CallInterceptor | None = None,
+    shares_port: bool = False,
 ) -> grpc.aio.Server:
     # Unless they were started together, a forgotten process must not share the port in silence.
     sharing = ("grpc.so_reuseport", int(shares_port))
-    interceptor = CallInterceptor(limits=parts.limits)
+    interceptor = calls or CallInterceptor(limits=parts.limits)
     server = grpc.aio.server(interceptors=[interceptor], options=[sharing, *OPTIONS])
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(parts.admin_servicer, server)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from billing_service.budget import CALLS_PER_SECOND
+from billing_service.call_log import CHECKS_ONE_IN
 from billing_service.caller_settings import CallerLimitSettings
 from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import MOST_GRACE_DAYS, Policy
@@ -144,6 +145,13 @@ class ServiceSettings(CallerLimitSettings, StateSettings):
         ge=0,
         le=36500,
         description="How many days entries of the audit are kept; 0 keeps them for ever.",
+    )
+
+    log_checks_one_in: int = Field(
+        default=CHECKS_ONE_IN,
+        ge=1,
+        description="Of checks, batches and lists that succeed, how many there are for each that "
+        "is logged. Those that fail are all logged, and so is every other call.",
     )
 
     @property

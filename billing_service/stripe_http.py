@@ -1,10 +1,14 @@
 """Stripe's HTTP, one try at a time: the SDK's own retries are drawn from the budget too."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 import stripe
+
+from billing_service import metrics
+from billing_service.stripe_reading import date_of
 
 
 class Tries:
@@ -32,4 +36,15 @@ class StripeHttp(stripe.AIOHTTPClient):
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         await TRIES.get().begin()
-        return await super().request_async(method, url, headers, post_data)
+        began = time.time()
+        answer = await super().request_async(method, url, headers, post_data)
+        _compare_clocks(answer[2], began, time.time())
+        return answer
+
+
+def _compare_clocks(headers: Mapping[str, str], began: float, ended: float) -> None:
+    """Note how far our clock is from Stripe's, which set its `Date` somewhere in between."""
+    stamp = date_of(headers)
+    if stamp is not None:
+        # Its seconds are cut off, by half a one on average.
+        metrics.CLOCK_SKEW.set((began + ended) / 2 - (stamp.timestamp() + 0.5))

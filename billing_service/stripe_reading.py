@@ -1,5 +1,6 @@
 """What Stripe listed, and when that was in Stripe's clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,12 +27,15 @@ def reading(objects: tuple[dict[str, Any], ...], listed: Any, *, elapsed: float)
     )
 
 
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """Read an answer's `Date`, in whole seconds; None where it has none."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    try:
+        return parsedate_to_datetime(lower["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
+
+
 def _date(listed: Any) -> datetime:
     response = listed.last_response
-    headers = {
-        name.lower(): value for name, value in (response.headers if response else {}).items()
-    }
-    try:
-        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
+    return date_of(response.headers if response else {}) or datetime.now(UTC)

@@ -100,16 +100,16 @@ class Stream:
             return
         changed = await self._source.changed_since(self._resumed)
         if changed is None:
-            await self._begin_anew()
+            await self._begin_anew("too_old")
         else:
             named = changed & self.account_ids if self.account_ids else changed
             await self._send_states(named)
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self, cause: str) -> None:
         self._reset = self._complete = False
         self._waiting.clear()
         self._resumed = self._sent = None
-        metrics.WATCH_RESETS.inc()
+        metrics.WATCH_RESETS.labels(cause).inc()
         await self._send(watch_messages.RESET + self._source.stamp(None))
         await self._send_states(self.account_ids)
 
@@ -134,7 +134,7 @@ class Stream:
             return
         self._woken.clear()
         if self._reset:
-            await self._begin_anew()
+            await self._begin_anew("feed_lost")
         await self._flush()
         # What the clock brings moves no revision on: a flow of that must not pass for silence.
         if asyncio.get_running_loop().time() >= self._beat_at:
@@ -176,6 +176,7 @@ class Stream:
     async def _send(self, message: bytes) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):
             await self._send_bytes(message)
+        metrics.WATCH_MESSAGES.inc()
 
     async def _say_goodbye(self) -> None:
         cause = self._cause or "drain"

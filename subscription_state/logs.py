@@ -9,6 +9,8 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from subscription_state import request_ids
+
 #: What must never be written: keys, signing secrets, client secrets, passwords in
 #: addresses of databases, e-mail addresses.
 _SECRET = re.compile(
@@ -28,7 +30,7 @@ _META = frozenset({"_record", "_from_structlog"})
 def configure(log_format: Literal["json", "console"]) -> None:
     """Send the process's log to standard error, other libraries' lines included."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _of_the_call,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -55,6 +57,12 @@ def configure(log_format: Literal["json", "console"]) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name in ("stripe", "aiohttp.access", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _of_the_call(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the call in every line that is written on its behalf."""
+    request_id = request_ids.current()
+    return {"request_id": request_id, **event} if request_id else event
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from subscription_state import request_ids
 from subscription_state.faults import place_of
 from subscription_state.stopping import Stopping
 from webhook_gateway import answers, connections
@@ -78,7 +79,7 @@ class Pages:
 
 
 class Answering:
-    """Turns whatever a handler raises into a counted answer."""
+    """Gives each request an id, and turns whatever a handler raises into a counted answer."""
 
     def __init__(self, *, metrics: Metrics, alarms: Alarms) -> None:
         self._metrics = metrics
@@ -86,8 +87,13 @@ class Answering:
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        sent = request.headers.get(request_ids.HEADER, "")
+        request_id = request_ids.given([(request_ids.HEADER, sent)]) or request_ids.new()
+        request_ids.use(request_id)
         with connections.working(request):
-            return await self._answer(request, handler)
+            answer = await self._answer(request, handler)
+        answer.headers[request_ids.HEADER] = request_id
+        return answer
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:

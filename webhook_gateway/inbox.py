@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 
 from subscription_state.database import Database
@@ -80,7 +81,8 @@ class Inbox:
         answer.add_done_callback(lambda _: self._hold(-1, -size))
         self._queue.append(_Waiting(delivery=delivery, answer=answer))
         if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_all())
+            # Not in the name of the request that happens to begin it.
+            self._committing = asyncio.create_task(self._commit_all(), context=Context())
         return answer
 
     def _hold(self, events: int, size: int) -> None:

@@ -1,8 +1,17 @@
 """What the gateway counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+)
 
 from subscription_state.apply import EVENT_TYPES
+from subscription_state.build import build_facts
+from subscription_state.loop_lag import LAG_BUCKETS
 from webhook_gateway.refusals import Reason
 
 #: Stripe may add types, and a label must not grow with what is sent.
@@ -87,7 +96,18 @@ class Metrics:
             registry=registry,
         )
         self.clock_skew = Gauge(
-            "paidup_webhook_clock_skew_seconds",
+            "paidup_clock_skew_seconds",
             "Our time minus that of the last right signature; beyond 300 all are refused.",
             registry=registry,
         )
+        self.loop_lag = Histogram(
+            "paidup_event_loop_lag_seconds",
+            "How late a timer of the process' event loop was.",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
+        Info(
+            "paidup_build",
+            "The version that runs, and the version of Stripe's API whose events it reads.",
+            registry=registry,
+        ).info(build_facts())

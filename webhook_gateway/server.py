@@ -11,6 +11,7 @@ import typer
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from subscription_state import loop_lag
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from subscription_state.key_files import KeyFollower
@@ -97,14 +98,15 @@ def _url(runner: web.AppRunner, listen: str) -> str:
 def _followers(
     gateway: Gateway, settings: GatewaySettings, database: Database
 ) -> list[Coroutine[None, None, None]]:
-    """Give what keeps secrets and keys as their files are."""
+    """Give what keeps secrets and keys as their files are, and measures the loop."""
     keys = KeyFollower(
         settings.encryption_key_files,
         database.keyring,
         told=lambda result: gateway.metrics.key_reloads.labels(result).inc(),
     )
     path = settings.webhook_secrets_file
-    return [keys.run(), *([gateway.secrets.follow(path)] if path else [])]
+    lag = loop_lag.measure(gateway.metrics.loop_lag.observe)
+    return [keys.run(), lag, *([gateway.secrets.follow(path)] if path else [])]
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """`POST /webhooks/stripe`: from a stranger's request to a stored event."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +19,8 @@ from webhook_gateway.inbox import Inbox, InboxFull, NotStored
 from webhook_gateway.metrics import Metrics, type_label
 from webhook_gateway.refusals import Reason, Refused
 from webhook_gateway.signing_secrets import SigningSecrets
+
+logger = logging.getLogger(__name__)
 
 #: How long a request waits for its commit, in seconds. Stripe does not say how
 #: long it waits itself; what is committed later is a duplicate when it comes again.
@@ -44,12 +48,14 @@ class StripeWebhook:
         self._now = now
 
     async def receive(self, request: web.Request) -> web.Response:
+        began = time.perf_counter()
         claimed = signature.parse(request.headers.getall(signature.HEADER, []))
         body = await self._bodies.read(request)
         self._verify(claimed, body)
         delivery = _delivery(body, received=self._now())
         outcome = await self._store(delivery)
         self._count(delivery, outcome)
+        _log(delivery, outcome, time.perf_counter() - began)
         return answers.outcome(outcome)
 
     def _verify(self, claimed: signature.Signature, body: bytes) -> None:
@@ -76,6 +82,17 @@ class StripeWebhook:
                 livemode=delivery.livemode,
                 stripe_account_id=delivery.stripe_account_id,
             )
+
+
+def _log(delivery: Delivery, outcome: Outcome, elapsed: float) -> None:
+    facts = {
+        "event_id": delivery.event.event_id,
+        "event_type": delivery.event.type,
+        "customer_id": delivery.event.customer_id,
+        "outcome": outcome.value,
+        "milliseconds": round(elapsed * 1000, 1),
+    }
+    logger.info("webhook_received", extra=facts)
 
 
 def _delivery(body: bytes, *, received: datetime) -> Delivery:

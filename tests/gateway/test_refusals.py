@@ -65,14 +65,14 @@ async def test_a_signature_from_the_future_is_refused(stripe: Stripe, ahead: int
 async def test_the_clock_skew_is_told_also_where_it_refuses(stripe: Stripe) -> None:
     await stripe.deliver(an_event(), at=time.time() + 4000)
 
-    skew = await stripe.metric("paidup_webhook_clock_skew_seconds")
+    skew = await stripe.metric("paidup_clock_skew_seconds")
     assert -4001 < skew < -3990
 
 
 async def test_a_wrong_signature_says_nothing_about_the_clock(stripe: Stripe) -> None:
     await stripe.deliver(an_event(), at=time.time() + 4000, secret="whsec_wrong")
 
-    assert await stripe.metric("paidup_webhook_clock_skew_seconds") == 0
+    assert await stripe.metric("paidup_clock_skew_seconds") == 0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 METHOD = "GetSessionStatus"
 SERVICE = "paidup.v1.BillingService"
+LABELS = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": METHOD}
 
 
 class Servicer(billing_service_pb2_grpc.BillingServiceServicer):
@@ -56,7 +57,7 @@ async def _refusal(stub) -> grpc.aio.AioRpcError:
 
 
 def _handled(code: str) -> float:
-    labels = {"grpc_service": SERVICE, "grpc_method": METHOD, "grpc_code": code}
+    labels = {**LABELS, "grpc_code": code}
     return REGISTRY.get_sample_value("grpc_server_handled_total", labels) or 0.0
 
 
@@ -118,7 +119,7 @@ async def test_a_fault_says_nothing_of_itself_and_is_logged(caplog):
 
 
 async def test_what_passes_by_itself_is_logged_without_a_traceback(caplog):
-    with caplog.at_level(logging.INFO, "billing_service.interceptors"):
+    with caplog.at_level(logging.INFO, "billing_service.call_log"):
         async with serving(_raising(StateUnavailable("x"))) as stub:
             refusal = await _refusal(stub)
 
