@@ -171,7 +171,7 @@ class Background:
 
     async def _verify(self, touch: Touch) -> None:
         try:
-            await self._verifier.verify(touch.customer_id)
+            await self._verifier.verify(touch.customer_id, traceparents=touch.traceparents)
         except Exception as error:  # noqa: BLE001 - one customer must not hold up the others
             metrics.VERIFIES.labels("failed").inc()
             attempts = touch.attempts + 1

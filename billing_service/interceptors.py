@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from billing_service import metrics
 from billing_service.call_log import CHECKS_ONE_IN, CallLog
+from billing_service.call_traces import traced
 from billing_service.caller_limits import CallerLimits
 from billing_service.error_status import StatusAnswer, status_for
 from billing_service.errors import InvalidRequest, Overloaded, Violation
@@ -79,7 +80,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             else grpc.unary_unary_rpc_method_handler
         )
         return make(
-            call.handle,
+            traced(call.handle, service=service, method=method),
             request_deserializer=_readable(handler.request_deserializer),
             response_serializer=None if method in ENCODED else handler.response_serializer,
         )

@@ -18,7 +18,7 @@ HURRIED_GRACE = 1.0
 #: How long each of the other steps may take, in seconds. What does not end by then is left to
 #: the operating system.
 TIDYING = 3.0
-_STEPS = 5
+_STEPS = 6
 
 
 def longest(drain_seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter, Gauge, Histogram, Info
+from prometheus_client import Counter, Gauge, Histogram
 
 from subscription_state.loop_lag import LAG_BUCKETS
 
@@ -114,7 +114,11 @@ DISK_FREE = Gauge(
 CALLER_REFUSALS = Counter(
     "paidup_caller_refusals", "Calls refused because their caller is over a limit.", ["limit"]
 )
-BUILD = Info("paidup_build", "The version that runs, and the version of Stripe's API it speaks.")
+BUILD = Gauge(
+    "paidup_build_info",
+    "1; the version that runs, and the version of Stripe's API that it speaks.",
+    ["version", "api_version"],
+)
 VERIFIED = Stopwatch()
 SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")

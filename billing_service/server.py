@@ -21,7 +21,7 @@ from paidup.v1 import (
     billing_service_pb2,
     billing_service_pb2_grpc,
 )
-from subscription_state import loop_lag
+from subscription_state import loop_lag, tracing
 from subscription_state.build import build_facts
 from subscription_state.stopping import Stopping
 
@@ -48,12 +48,14 @@ async def serve(settings: ServiceSettings, worker: Path | None = None) -> None:
     """
     stopping = Stopping()
     stopping.on_signals()
+    tracing.begin("paidup-billing-service")
     orphaned = asyncio.create_task(_end_with_parent(stopping)) if worker else None
     parts = compose(settings)
     try:
         await _serve(settings, parts, stopping, worker)
     finally:
         await leaving.close(parts)
+        await asyncio.to_thread(tracing.end)
         if orphaned is not None:
             orphaned.cancel()
             await asyncio.gather(orphaned, return_exceptions=True)
@@ -87,7 +89,7 @@ async def _serve(
     port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
     app = operations_app(readiness)
     metrics.WORKERS.set(1)
-    metrics.BUILD.info(build_facts())
+    metrics.BUILD.labels(**build_facts()).set(1)
     async with served_at(app, worker) if worker else served(app, settings.metrics_listen):
         await readiness.begin()
         await server.start()

@@ -7,8 +7,7 @@ request itself was wrong.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,7 +20,9 @@ from billing_service.errors import StripeUnavailable
 from billing_service.metrics import STRIPE_CALLS
 from billing_service.stripe_errors import is_outage, stripe_errors
 from billing_service.stripe_http import TRIES, StripeHttp, Tries
-from billing_service.stripe_reading import Reading, reading
+from billing_service.stripe_reading import Reading, reading, timed
+from subscription_state import tracing
+from subscription_state.tracing import Span
 
 PAGE = 100
 #: The SDK's own retries of connection errors, 409 and 5xx.
@@ -194,7 +195,7 @@ class LiveStripe:
         cursor: Json = {}
         while True:
             page = {**params, **cursor, "limit": PAGE}
-            listed, elapsed = await self._call(operation, _timed(service.list_async, page))
+            listed, elapsed = await self._call(operation, timed(service.list_async, page))
             objects = tuple(_plain(each) for each in listed.data)
             yield reading(objects, listed, elapsed=elapsed)
             if not listed.has_more or not objects:
@@ -202,6 +203,10 @@ class LiveStripe:
             cursor = {"starting_after": objects[-1]["id"]}
 
     async def _call(self, operation: str, call: Awaitable[T]) -> T:
+        with tracing.span(f"stripe {operation}", {}, kind="client") as span:
+            return await self._limited(operation, call, span)
+
+    async def _limited(self, operation: str, call: Awaitable[T], span: Span) -> T:
         try:
             await self._admit(operation)
         except BaseException:
@@ -209,7 +214,7 @@ class LiveStripe:
             raise
         try:
             with stripe_errors(operation):
-                return await self._counted(operation, call)
+                return await self._counted(operation, call, span)
         except StripeUnavailable as refusal:
             if isinstance(refusal.__cause__, stripe.RateLimitError):
                 self._budget.limited(refusal.retry_delay or refusal.delay)
@@ -238,10 +243,10 @@ class LiveStripe:
     async def _draw_one(self) -> None:
         await self._budget.draw()
 
-    async def _counted(self, operation: str, call: Awaitable[T]) -> T:
+    async def _counted(self, operation: str, call: Awaitable[T], span: Span) -> T:
         outcome = "cancelled"
         # A retry waits for the budget without patience of its own: the call has its time limit.
-        TRIES.set(Tries(self._draw_one))
+        TRIES.set(Tries(self._draw_one, span))
         try:
             async with asyncio.timeout(self._limit):
                 answer = await call
@@ -292,13 +297,6 @@ class _OfProduct:
     def list_async(self, params: Json) -> Awaitable[Any]:
         listed: Awaitable[Any] = self.service.list_async(self.product_id, params)
         return listed
-
-
-async def _timed(call: Callable[[Any], Awaitable[T]], params: Json) -> tuple[T, float]:
-    """Make the call when it is awaited, and tell how long it took, without any wait before."""
-    began = time.monotonic()
-    answer = await call(params)
-    return answer, time.monotonic() - began
 
 
 def _params(params: Json) -> Any:

@@ -9,20 +9,27 @@ import stripe
 
 from billing_service import metrics
 from billing_service.stripe_reading import date_of
+from subscription_state.tracing import Span
 
 
 class Tries:
     """The tries of one call, of which the first was drawn when it was admitted."""
 
-    def __init__(self, draw: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, draw: Callable[[], Awaitable[None]], span: Span) -> None:
         self._draw = draw
-        self._is_first = True
+        self._span = span
+        self._count = 0
 
     async def begin(self) -> None:
         """Wait until the next may begin."""
-        if not self._is_first:
+        if self._count > 0:
             await self._draw()
-        self._is_first = False
+        self._count += 1
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note what the last of them was answered, and under which id Stripe knows it."""
+        facts = {"http.response.status_code": status, "paidup.stripe_tries": self._count}
+        self._span.note({**facts, "paidup.stripe_request_id": headers.get("request-id")})
 
 
 #: Of the call that is being made; the SDK has no place for it.
@@ -35,11 +42,13 @@ class StripeHttp(stripe.AIOHTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        await TRIES.get().begin()
+        tries = TRIES.get()
+        await tries.begin()
         began = time.time()
-        answer = await super().request_async(method, url, headers, post_data)
-        _compare_clocks(answer[2], began, time.time())
-        return answer
+        content, status, answered = await super().request_async(method, url, headers, post_data)
+        _compare_clocks(answered, began, time.time())
+        tries.answered(status, answered)
+        return content, status, answered
 
 
 def _compare_clocks(headers: Mapping[str, str], began: float, ended: float) -> None:

@@ -1,10 +1,13 @@
 """What Stripe listed, and when that was in Stripe's clock."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,6 +18,13 @@ class Reading:
     #: The read happened between these.
     start: datetime
     end: datetime
+
+
+async def timed(call: Callable[[Any], Awaitable[T]], params: Any) -> tuple[T, float]:
+    """Make the call when it is awaited, and tell how long it took, without any wait before."""
+    began = time.monotonic()
+    answer = await call(params)
+    return answer, time.monotonic() - began
 
 
 def reading(objects: tuple[dict[str, Any], ...], listed: Any, *, elapsed: float) -> Reading:
@@ -32,7 +42,7 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
     lower = {name.lower(): value for name, value in headers.items()}
     try:
         return parsedate_to_datetime(lower["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from billing_service.customer_reader import read_customer
 from billing_service.errors import StripeUnavailable
 from billing_service.leased import Lease
 from billing_service.stripe_api import LiveStripe
-from subscription_state import customers, head, subscriptions, verification
+from subscription_state import customers, head, subscriptions, tracing, verification
 from subscription_state.database import Database
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ class Verified:
 
     #: How many subscriptions differed from what Stripe said.
     drift: int
+    #: The spans that had asked for it, as `traceparent`s.
+    traceparents: tuple[str, ...] = ()
 
 
 class Verifier:
@@ -47,11 +49,20 @@ class Verifier:
         self._changed = changed
         self._now = now
 
-    async def verify(self, customer_id: str) -> Verified:
+    async def verify(self, customer_id: str, *, traceparents: Sequence[str] = ()) -> Verified:
         """Return when a read of the customer that began after this call has been saved.
 
-        Raise `StripeUnavailable` or `StateUnavailable` where that could not be.
+        It is part of the current span, or else of the first of `traceparents`. Raise
+        `StripeUnavailable` or `StateUnavailable` where that could not be.
         """
+        facts = {"paidup.customer_id": customer_id}
+        with tracing.span("verify", facts, follows=traceparents) as span:
+            verified = await self._verify(customer_id)
+            span.note({"paidup.drift": verified.drift})
+            span.link(verified.traceparents)
+            return verified
+
+    async def _verify(self, customer_id: str) -> Verified:
         # Not under the claim: somebody may come who waits for this very customer.
         await self._stripe.turn()
         need = await self._database.write(head.draw)
@@ -68,7 +79,7 @@ class Verifier:
             saved = await self._read_once(customer_id)
             if saved.fresh:
                 self._count(saved)
-                return Verified(drift=saved.drift)
+                return Verified(drift=saved.drift, traceparents=saved.traceparents)
             metrics.VERIFIES.labels("overtaken").inc()
         raise StripeUnavailable
 

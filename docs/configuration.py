@@ -45,6 +45,15 @@ read again whenever its content changes. Every other file is read once, but for 
 Settings that the table marks as secret have no default, and no command shows their values.
 """
 
+OF_TRACES = """\
+## Traces
+
+Both processes read [OpenTelemetry's own
+variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/);
+without `OTEL_EXPORTER_OTLP_ENDPOINT` there are no traces. What they hold is told in
+[operations](operations.md#traces).
+"""
+
 OF_EMULATOR = """\
 ## `python -m stripe_emulator`
 
@@ -85,6 +94,7 @@ def page() -> str:
         _settings(WebhookSettings, without=ServiceSettings.model_fields),
         "## `python -m webhook_gateway`\n",
         _settings(GatewaySettings, without=state),
+        OF_TRACES,
         OF_EMULATOR,
         _emulator(),
         OF_STOREFRONT,

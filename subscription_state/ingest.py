@@ -56,6 +56,8 @@ class Delivery:
     livemode: bool
     #: The connected account that it is about; None for our own.
     stripe_account_id: str | None
+    #: The span that takes it in, where that is seen.
+    traceparent: str | None = None
 
 
 def delivery_from_stripe(
@@ -139,7 +141,7 @@ async def store_failed(database: Database, delivery: Delivery, error: str) -> Ou
         now = received.receive_time
         await events.fail(connection, received.event_id, error, attempts=0, now=now)
         ticket = await head.draw(connection)
-        await touches.touch_all(connection, _touches(received, ticket, urgent=True))
+        await touches.touch_all(connection, _touches(delivery, ticket, urgent=True))
         return Outcome.FAILED
 
     return await database.write(work)
@@ -213,16 +215,24 @@ async def apply_deliveries(
 
 def _apply(work: UnitOfWork, delivery: Delivery, ticket: int) -> EventState:
     applied = apply.apply(work, delivery.content, delivery.event, ticket=ticket)
-    for each in _touches(delivery.event, ticket, urgent=applied.ask):
+    for each in _touches(delivery, ticket, urgent=applied.ask):
         work.touch(each)
     return EventState.APPLIED if applied.saved else EventState.SKIPPED
 
 
-def _touches(received: ReceivedEvent, ticket: int, *, urgent: bool) -> list[Changed]:
+def _touches(delivery: Delivery, ticket: int, *, urgent: bool) -> list[Changed]:
+    received = delivery.event
     if received.customer_id is None:
         return []
-    time = received.receive_time
-    return [Changed(customer_id=received.customer_id, ticket=ticket, urgent=urgent, time=time)]
+    return [
+        Changed(
+            customer_id=received.customer_id,
+            ticket=ticket,
+            urgent=urgent,
+            time=received.receive_time,
+            traceparent=delivery.traceparent,
+        )
+    ]
 
 
 def _is_ours(bound: deployment.Deployment, delivery: Delivery) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from subscription_state import request_ids
+from subscription_state import request_ids, tracing
 
 #: What must never be written: keys, signing secrets, client secrets, passwords in
 #: addresses of databases, e-mail addresses.
@@ -60,9 +60,10 @@ def configure(log_format: Literal["json", "console"]) -> None:
 
 
 def _of_the_call(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the call in every line that is written on its behalf."""
+    """Name the call and the trace in every line that is written on their behalf."""
     request_id = request_ids.current()
-    return {"request_id": request_id, **event} if request_id else event
+    named = {"request_id": request_id} if request_id else {}
+    return {**named, **tracing.ids(), **event}
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

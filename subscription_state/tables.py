@@ -100,6 +100,8 @@ touched = Table(
     Column("next_attempt", UtcTime, nullable=False),
     # The fault's name of the last try that failed.
     Column("error", String),
+    # Spans of the events that touched it, as `traceparent`s with a space between.
+    Column("traceparents", String),
     Index("ix_touched_due", "urgent", "next_attempt"),
 )
 

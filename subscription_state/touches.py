@@ -15,6 +15,10 @@ from subscription_state.upsert import Insert, inserting
 #: How long a plain touch waits for others of the same customer: one checkout
 #: makes a dozen events within a second, and one read serves them all.
 COALESCE = timedelta(milliseconds=500)
+#: Of how many spans it is remembered that they touched a customer: one checkout's are fewer.
+MOST_TRACES = 16
+#: Each is as long as any other, so no span's name is cut.
+_LONGEST_TRACES = MOST_TRACES * len("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01 ") - 1
 #: When one that was given up is tried again: never, unless it is touched.
 PARKED = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -30,6 +34,8 @@ class Touch:
     #: Tries that failed.
     attempts: int
     touch_time: datetime
+    #: The spans of the events that touched it, oldest first; the first `MOST_TRACES` of them.
+    traceparents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +46,8 @@ class Changed:
     ticket: int
     urgent: bool
     time: datetime
+    #: The span that touches it, where that is seen.
+    traceparent: str | None = None
 
 
 async def touch(
@@ -56,11 +64,12 @@ async def touch_all(connection: AsyncConnection, changes: Iterable[Changed]) -> 
     rows: dict[str, dict[str, Any]] = {}
     for each in changes:
         row = _to_row(each)
-        before = rows.get(each.customer_id, row)
+        before = rows.get(each.customer_id, row | {"traceparents": None})
         rows[each.customer_id] = row | {
             "urgent": row["urgent"] or before["urgent"],
             "touch_time": before["touch_time"],
             "next_attempt": min(row["next_attempt"], before["next_attempt"]),
+            "traceparents": _one_after_the_other(before["traceparents"], each.traceparent),
         }
     if rows:
         await connection.execute(
@@ -76,7 +85,13 @@ def _to_row(change: Changed) -> dict[str, Any]:
         "touch_time": change.time,
         "attempts": 0,
         "next_attempt": change.time if change.urgent else change.time + COALESCE,
+        "traceparents": change.traceparent,
     }
+
+
+def _one_after_the_other(before: str | None, traceparent: str | None) -> str | None:
+    joined = " ".join(each for each in (before, traceparent) if each)
+    return joined[:_LONGEST_TRACES] or None
 
 
 @cache
@@ -96,6 +111,15 @@ def _touching(dialect: str) -> Insert:
             (parked, new.next_attempt),
             (touched.c.attempts > 0, touched.c.next_attempt),
             else_=func.coalesce(sooner, new.next_attempt),
+        ),
+        "traceparents": func.substr(
+            func.coalesce(
+                touched.c.traceparents + " " + new.traceparents,
+                touched.c.traceparents,
+                new.traceparents,
+            ),
+            1,
+            _LONGEST_TRACES,
         ),
     }
     return insert.on_conflict_do_update(index_elements=["customer_id"], set_=again)
@@ -123,14 +147,25 @@ def _from_row(row: Row[Any]) -> Touch:
         urgent=row.urgent,
         attempts=row.attempts,
         touch_time=row.touch_time,
+        traceparents=_spans(row.traceparents),
     )
 
 
-async def clear(connection: AsyncConnection, customer_id: str, *, up_to: int) -> None:
-    """Clear the touch unless it is newer than the read that answered it."""
-    await connection.execute(
-        delete(touched).where(touched.c.customer_id == customer_id, touched.c.ticket <= up_to)
+def _spans(stored: str | None) -> tuple[str, ...]:
+    return tuple(stored.split()) if stored else ()
+
+
+async def clear(connection: AsyncConnection, customer_id: str, *, up_to: int) -> tuple[str, ...]:
+    """Clear the touch unless it is newer than the read that answered it.
+
+    Give the spans that had touched it.
+    """
+    cleared = await connection.execute(
+        delete(touched)
+        .where(touched.c.customer_id == customer_id, touched.c.ticket <= up_to)
+        .returning(touched.c.traceparents)
     )
+    return _spans(cleared.scalar())
 
 
 async def postpone(

@@ -36,6 +36,8 @@ class Saved:
     drift: int = 0
     #: Whether anything of the account is not as it was before.
     changed: bool = False
+    #: The spans that had touched the customer, as `traceparent`s.
+    traceparents: tuple[str, ...] = ()
 
 
 async def save_read(connection: AsyncConnection, read: CustomerRead, *, now: datetime) -> Saved:
@@ -50,11 +52,11 @@ async def save_read(connection: AsyncConnection, read: CustomerRead, *, now: dat
     drift = await _save_subscriptions(connection, read, stored, now)
     news = await _save_customer(connection, read)
     await customers.note_read(connection, read.customer_id, read.ticket, now)
-    await touches.clear(connection, read.customer_id, up_to=read.ticket)
+    traceparents = await touches.clear(connection, read.customer_id, up_to=read.ticket)
     changed = bool(drift or news)
     if changed:
         await _publish(connection, read.customer_id, now)
-    return Saved(fresh=True, drift=drift, changed=changed)
+    return Saved(fresh=True, drift=drift, changed=changed, traceparents=traceparents)
 
 
 async def _save_subscriptions(

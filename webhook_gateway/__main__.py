@@ -51,6 +51,8 @@ def serve() -> None:
     logs.configure(settings.log_format)
     try:
         uvloop.run(server.serve(settings, database))
+    except SettingsInvalid as error:
+        raise _failure(error, EXIT_SETTINGS) from None
     except server.CannotListen as error:
         raise _failure(error, EXIT_FAILED) from None
 

@@ -5,7 +5,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Info,
     ProcessCollector,
 )
 
@@ -106,8 +105,9 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=registry,
         )
-        Info(
-            "paidup_build",
-            "The version that runs, and the version of Stripe's API whose events it reads.",
+        Gauge(
+            "paidup_build_info",
+            "1; the version that runs, and the version of Stripe's API whose events it reads.",
+            ["version", "api_version"],
             registry=registry,
-        ).info(build_facts())
+        ).labels(**build_facts()).set(1)

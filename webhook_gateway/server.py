@@ -11,7 +11,7 @@ import typer
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from subscription_state import loop_lag
+from subscription_state import loop_lag, tracing
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from subscription_state.key_files import KeyFollower
@@ -42,6 +42,7 @@ class CannotListen(Exception):
 
 async def serve(settings: GatewaySettings, database: Database) -> None:
     """Serve until the process is told to stop, then finish what was accepted."""
+    tracing.begin("paidup-webhook-gateway")
     gateway = assemble(
         database, settings.webhook_secrets.get_secret_value(), wakeups=settings.database_wakeups
     )
@@ -53,6 +54,7 @@ async def serve(settings: GatewaySettings, database: Database) -> None:
         await gateway.stopping.asked.wait()
         await _drain(gateway, runner, drain_seconds=settings.drain_seconds)
     await _close(database)
+    await asyncio.to_thread(tracing.end)
     logger.info("webhook_gateway_stopped")
 
 

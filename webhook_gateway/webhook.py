@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from subscription_state import request_ids, tracing
 from subscription_state.errors import UnexpectedShape
 from subscription_state.ingest import Delivery, Outcome, delivery_from_stripe
 from webhook_gateway import answers, signature
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: How long a request waits for its commit, in seconds. Stripe does not say how
 #: long it waits itself; what is committed later is a duplicate when it comes again.
 ANSWER_TIMEOUT = 15.0
+#: How a delivery is called in traces.
+RECEIVE = "POST /webhooks/stripe"
 
 
 class StripeWebhook:
@@ -52,11 +56,19 @@ class StripeWebhook:
         claimed = signature.parse(request.headers.getall(signature.HEADER, []))
         body = await self._bodies.read(request)
         self._verify(claimed, body)
-        delivery = _delivery(body, received=self._now())
-        outcome = await self._store(delivery)
-        self._count(delivery, outcome)
-        _log(delivery, outcome, time.perf_counter() - began)
+        outcome = await self._take(_delivery(body, received=self._now()), began)
         return answers.outcome(outcome)
+
+    async def _take(self, delivery: Delivery, began: float) -> Outcome:
+        """Store what Stripe has signed; only from here on it is traced and told of one by one."""
+        ago = time.perf_counter() - began
+        with tracing.span(RECEIVE, _facts(delivery), kind="server", ago=ago) as span:
+            with tracing.span("apply", {}) as applying:
+                outcome = await self._store(replace(delivery, traceparent=applying.traceparent))
+            span.note({"paidup.outcome": outcome.value})
+            self._count(delivery, outcome)
+            _log(delivery, outcome, time.perf_counter() - began)
+        return outcome
 
     def _verify(self, claimed: signature.Signature, body: bytes) -> None:
         signature.verify(claimed, body, self._secrets.current)
@@ -82,6 +94,15 @@ class StripeWebhook:
                 livemode=delivery.livemode,
                 stripe_account_id=delivery.stripe_account_id,
             )
+
+
+def _facts(delivery: Delivery) -> tracing.Facts:
+    return {
+        "paidup.event_id": delivery.event.event_id,
+        "paidup.event_type": delivery.event.type,
+        "paidup.customer_id": delivery.event.customer_id,
+        "paidup.request_id": request_ids.current(),
+    }
 
 
 def _log(delivery: Delivery, outcome: Outcome, elapsed: float) -> None:

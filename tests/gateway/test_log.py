@@ -87,18 +87,22 @@ async def test_a_refusal_has_an_id_too_and_its_alarm_names_it(
     assert _lines(process, "webhook_received") == []
 
 
-async def test_a_fault_of_a_shared_commit_is_not_told_under_anothers_id(
-    stripe: Stripe, process: GatewayProcess
+async def test_a_fault_in_a_shared_commit_is_not_told_under_anothers_id(
+    stripe: Stripe, process: GatewayProcess, database: SharedDatabase
 ) -> None:
-    broken = an_event(2)
-    broken["data"]["object"]["customer"] = "cus_other"
-    broken["data"]["object"]["items"] = None
-    first, _ = await asyncio.gather(stripe.deliver(an_event(1)), stripe.deliver(broken))
+    await database.poison("evt_3")
+    await asyncio.gather(*(stripe.deliver(an_event(number)) for number in (1, 2, 3)))
 
-    lines = [json.loads(line) for line in process.log.splitlines()]
-    others = [line for line in lines if line.get("event_id") == "evt_2"]
-    assert others
-    assert all(line.get("request_id") != first.headers["x-request-id"] for line in others)
+    (fault,) = await _until_written(process, "webhook_event_failed", 1)
+    others = {"evt_1", "evt_2"}
+    theirs = {
+        line["request_id"]
+        for line in _lines(process, "webhook_received")
+        if line["event_id"] in others
+    }
+    assert len(theirs) == 2
+    assert fault["event_id"] == "evt_3"
+    assert fault.get("request_id") not in theirs
 
 
 async def test_nothing_of_a_body_is_written(stripe: Stripe, process: GatewayProcess) -> None:

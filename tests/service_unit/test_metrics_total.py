@@ -103,3 +103,16 @@ def test_it_is_told_in_the_same_format(two):
 
     assert "# TYPE calls_total counter" in text
     assert 'calls_total{method="Check"} 2.0' in text
+
+
+def test_the_clock_that_is_furthest_off_is_told():
+    told = Total()
+    texts = {}
+    for name, skew in (("a", 3), ("b", -20), ("c", 0)):
+        registry = CollectorRegistry()
+        Gauge("paidup_clock_skew_seconds", "How far.", registry=registry).set(skew)
+        texts[name] = generate_latest(registry).decode()
+
+    told.take(texts, living=set(texts))
+
+    assert _told(told)["paidup_clock_skew_seconds"] == -20

@@ -26,8 +26,8 @@ async def touch(
     )
 
 
-async def clear(database: Database, *, up_to: int) -> None:
-    await database.write(lambda connection: touches.clear(connection, "cus_1", up_to=up_to))
+async def clear(database: Database, *, up_to: int) -> tuple[str, ...]:
+    return await database.write(lambda connection: touches.clear(connection, "cus_1", up_to=up_to))
 
 
 async def postpone(database: Database, *, until: datetime, attempts: int = 1) -> None:
@@ -203,6 +203,58 @@ async def test_touches_of_one_commit_are_what_they_are_one_by_one(database: Data
     await database.write(lambda connection: touches.touch_all(connection, changes))
 
     assert await steps.rows(database, touched) == one_by_one
+
+
+def a_trace(number: int) -> str:
+    return f"00-{number:032x}-{number:016x}-01"
+
+
+def by(*numbers: int | None) -> list[Changed]:
+    """Make touches of one customer by these spans; None is one that is not traced."""
+    return [
+        Changed(
+            customer_id="cus_1",
+            ticket=ticket,
+            urgent=True,
+            time=NOW,
+            traceparent=a_trace(number) if number is not None else None,
+        )
+        for ticket, number in enumerate(numbers, start=1)
+    ]
+
+
+async def test_the_spans_that_touched_it_are_told_and_given_when_it_is_cleared(
+    database: Database,
+) -> None:
+    for each in by(None, 7, None, 8):
+        await database.write(lambda connection, each=each: touches.touch_all(connection, [each]))
+
+    (touched_,) = await due(database)
+
+    assert touched_.traceparents == (a_trace(7), a_trace(8))
+    assert await clear(database, up_to=3) == ()
+    assert await clear(database, up_to=4) == (a_trace(7), a_trace(8))
+    assert await clear(database, up_to=4) == ()
+
+
+async def test_without_traces_there_are_no_spans(database: Database) -> None:
+    for each in by(None, None):
+        await database.write(lambda connection, each=each: touches.touch_all(connection, [each]))
+
+    assert [each.traceparents for each in await due(database)] == [()]
+    assert [row.traceparents for row in await steps.rows(database, touched)] == [None]
+
+
+async def test_of_many_spans_the_first_are_kept_whole(database: Database) -> None:
+    many = by(*range(1, 31))
+    await database.write(lambda connection: touches.touch_all(connection, many[:10]))
+    for each in many[10:20]:
+        await database.write(lambda connection, each=each: touches.touch_all(connection, [each]))
+    await database.write(lambda connection: touches.touch_all(connection, many[20:]))
+
+    (touched_,) = await due(database)
+
+    assert touched_.traceparents == tuple(map(a_trace, range(1, touches.MOST_TRACES + 1)))
 
 
 async def test_the_backlog_tells_how_many_wait_and_since_when(database: Database) -> None:
