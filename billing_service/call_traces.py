@@ -1,5 +1,6 @@
 """A span around each call, which goes on from the caller's."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,6 +34,9 @@ def traced(handle: Handle, *, service: str, method: str) -> Handle:
             except grpc.aio.AbortError as error:
                 # An answer as any other; only some codes make the span one that failed.
                 refusal = error
+            except asyncio.CancelledError:
+                _note(span, "CANCELLED")
+                raise
             _note(span, "OK" if refusal is None else _code_of(context))
         if refusal is not None:
             raise refusal

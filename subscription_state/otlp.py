@@ -31,6 +31,8 @@ _SENDERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
 )
+#: What it does not understand it quotes, and that may be a key.
+_READER_OF_HEADERS = "opentelemetry.util.re"
 _KINDS: dict[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
     "server": SpanKind.SERVER,
@@ -90,6 +92,7 @@ class OtlpTracer:
         resource = Resource.create({SERVICE_VERSION: build_version()})
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: service}))
+        logging.getLogger(_READER_OF_HEADERS).setLevel(logging.CRITICAL)
         for name in _SENDERS:
             logging.getLogger(name).addFilter(_Seldom())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -121,7 +124,8 @@ class OtlpTracer:
             span.note(facts)
             try:
                 yield span
-            except BaseException as error:
+            except Exception as error:
+                # A cancellation is none: whoever waited has gone.
                 span.fail(type(error).__name__)
                 raise
 

@@ -20,6 +20,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 #: The first that is set counts; there is no other protocol here.
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 SPOKEN = "http/protobuf"
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 
 
 class Span(Protocol):
@@ -96,7 +97,11 @@ def begin(service: str) -> None:
         return
     from subscription_state.otlp import OtlpTracer  # noqa: PLC0415 - see the module
 
-    _tracer = OtlpTracer(service)
+    try:
+        _tracer = OtlpTracer(service)
+    except ValueError as error:
+        # Its text may show a value, such as a header with a key.
+        raise SettingsInvalid("OTEL_…: one of the variables has a value of another kind") from error
 
 
 def end() -> None:
@@ -144,4 +149,7 @@ def _is_wanted(environment: Mapping[str, str]) -> bool:
     for name in PROTOCOLS:
         if environment.get(name, SPOKEN) not in ("", SPOKEN):
             raise SettingsInvalid(f"{name}: only {SPOKEN} is spoken here")
+    for name in HEADERS:
+        if not all("=" in each for each in environment.get(name, "").split(",") if each):
+            raise SettingsInvalid(f"{name}: must be NAME=VALUE, comma separated")
     return True

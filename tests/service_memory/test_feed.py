@@ -12,6 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 from billing_service import feed as feed_module
 from billing_service.feed import Feed
 from billing_service.memory import Memory
+from subscription_state import request_ids
 from subscription_state.database import Database
 from subscription_state.errors import StateUnavailable
 from tests.builders import a_subscription
@@ -118,6 +119,19 @@ async def test_who_asks_at_once_shares_a_read(feed: Feed) -> None:
     views = await asyncio.gather(*(feed.read([f"acct_{n % 2}"]) for n in range(50)))
 
     assert len({id(view) for view in views}) == 1
+
+
+async def test_a_shared_read_is_in_nobodys_name(feed: Feed) -> None:
+    named: list[str] = []
+    feed.listen(lambda _: named.append(request_ids.current()))
+
+    async def call(request_id: str) -> None:
+        request_ids.use(request_id)
+        await feed.read(["acct_1"])
+
+    await asyncio.gather(call("shop-1"), call("shop-2"))
+
+    assert named == [""]
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_their_read(feed: Feed) -> None:
