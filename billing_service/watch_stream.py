@@ -100,7 +100,7 @@ class Stream:
             return
         changed = await self._source.changed_since(self._resumed)
         if changed is None:
-            await self._begin_anew("too_old")
+            await self._begin_anew("revision_unknown")
         else:
             named = changed & self.account_ids if self.account_ids else changed
             await self._send_states(named)

@@ -8,6 +8,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health
+from prometheus_client import REGISTRY
 
 from billing_service import interceptors, watch_stream
 from billing_service.composition import Parts, compose
@@ -127,12 +128,24 @@ async def test_a_stream_goes_on_from_where_it_was(stub, database):
 
 async def test_a_revision_of_another_history_begins_anew(stub):
     foreign = str(Revision(epoch="00" * 8, number=1))
+    resets, messages = _resets("revision_unknown"), _sent()
 
     call = watch(stub, "acct_1", resume=foreign)
 
     assert (await call.read()).WhichOneof("kind") == "reset"
     assert (await call.read()).account.account_id == "acct_1"
     call.cancel()
+    assert _resets("revision_unknown") == resets + 1
+    # The last may be counted a moment after it has come.
+    assert _sent() >= messages + 1
+
+
+def _resets(cause: str) -> float:
+    return REGISTRY.get_sample_value("paidup_watch_resets_total", {"cause": cause}) or 0.0
+
+
+def _sent() -> float:
+    return REGISTRY.get_sample_value("paidup_watch_messages_total") or 0.0
 
 
 @pytest.mark.parametrize(
