@@ -167,7 +167,7 @@ class LiveStripe:
 
     async def first(self, operation: str, service: Any) -> Reading:
         """List one object at most: enough to see whether the key may, and Stripe's clock."""
-        listed, elapsed = await self._call(operation, _timed(service.list_async, {"limit": 1}))
+        listed, elapsed = await self._call(operation, timed(service.list_async, {"limit": 1}))
         return reading(tuple(_plain(each) for each in listed.data), listed, elapsed=elapsed)
 
     async def post(self, service: Any, method: str, *arguments: Any) -> Json:
