@@ -125,14 +125,18 @@ async def test_pods_over_postgresql_wait_for_the_migration_and_then_serve(tmp_pa
             for name in ("gateway", "service")
             for kind in ("liveness", "readiness")
         ]
+        looking = asyncio.create_task(node.run("schema"))
         await node.run("migrate", JOB)
         await _until_refused(node)
+        too_early = looking.done()
         await node.run("roles", JOB)
+        await looking
         await node.until_ready()
 
         await _somebody_pays(node, emulator, **_at_emulator(node))
 
         assert waiting == [200, 503, 200, 503]
+        assert not too_early
         assert gateway.alive
         assert service.alive
     _nothing_leaked(node)

@@ -276,6 +276,14 @@ def test_on_sqlite_the_schema_is_there_before_anything_serves(folder):
     assert len(urls) == 1
 
 
+@pytest.mark.parametrize("folder", ["replicated", "example"])
+def test_on_postgresql_nothing_starts_before_it_can_run_on_the_schema(folder):
+    first, *others = rendered(folder).pod["initContainers"]
+
+    assert first["args"][:3] == ["billing_service", "migrate", "--check"]
+    assert [each["name"] for each in others] == ["gateway"]
+
+
 @every_folder
 def test_the_gateway_outlives_the_service(folder):
     gateway = rendered(folder).container("gateway")

@@ -2,6 +2,7 @@
 
 import re
 
+from billing_service.leaving import longest
 from tests.deploy.manifests import (
     SERVER,
     Json,
@@ -12,11 +13,10 @@ from tests.deploy.manifests import (
     serving,
 )
 from tests.docs.pages import page
+from webhook_gateway.server import CLOSING, DRAIN_TIMEOUT
 
 #: PostgreSQL's default, less those that it keeps for its superuser.
 MAX_CONNECTIONS = 100 - 3
-#: How long each process may take to leave once it has drained, in seconds.
-LEAVING = {"service": 35, "gateway": 23}
 #: Stripe's limit of calls a second in live mode, for everybody with the account's keys.
 STRIPE_LIMIT = 100
 
@@ -147,7 +147,8 @@ def test_a_pod_has_the_time_that_both_processes_may_take_to_leave(folder):
 
     assert drain >= 5, "endpoints need a while to be told"
     # The gateway is told to stop only once the service has ended.
-    assert objects.pod["terminationGracePeriodSeconds"] > drain + sum(LEAVING.values())
+    gateway = DRAIN_TIMEOUT + CLOSING
+    assert objects.pod["terminationGracePeriodSeconds"] > longest(drain) + gateway
 
 
 def test_all_pods_together_stay_within_what_postgresql_admits():
@@ -177,6 +178,8 @@ def test_a_rollout_never_has_fewer_pods_than_there_were():
     update = rendered("replicated").server["spec"]["strategy"]["rollingUpdate"]
 
     assert update == {"maxSurge": 1, "maxUnavailable": 0}
+    # Callers look again for a pod that they lost after ten seconds or so.
+    assert rendered("replicated").server["spec"]["minReadySeconds"] >= 15
 
 
 def test_the_ingress_leads_to_the_gateway_and_to_one_path_of_it():
