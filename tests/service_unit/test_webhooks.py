@@ -139,11 +139,13 @@ async def test_without_a_file_nothing_is_made(ensured, endpoints):
     assert await _all(endpoints) == {}
 
 
-async def test_a_file_that_cannot_be_written_is_found_out_before(ensured, endpoints, tmp_path):
-    with pytest.raises(SecretsUnreadable, match="cannot be written"):
-        await ensured(secret_file=tmp_path / "nowhere" / "secrets")
+async def test_a_file_that_cannot_be_written_is_found_out_before(ensured, script, tmp_path):
+    script.on("GET", "/v1/webhook_endpoints", listed())
 
-    assert await _all(endpoints) == {}
+    with pytest.raises(SecretsUnreadable, match="cannot be written"):
+        await ensured(at=script.url, secret_file=tmp_path / "nowhere" / "secrets")
+
+    assert script.paths("POST") == []
 
 
 async def test_a_file_of_something_else_is_left_alone(ensured, endpoints, file):
