@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import grpc
 
 from billing_service.composition import Parts
+from billing_service.operations_http import SHUTDOWN_TIMEOUT
 from billing_service.readiness import Readiness
 from subscription_state.stopping import Stopping
 
@@ -22,8 +23,8 @@ _STEPS = 6
 
 
 def longest(drain_seconds: float) -> float:
-    """Tell how many seconds leaving takes at most; orchestrators have to wait as long."""
-    return drain_seconds + GRACE + _STEPS * TIDYING
+    """Tell for how many seconds is waited at most; orchestrators have to wait as long."""
+    return drain_seconds + GRACE + _STEPS * TIDYING + SHUTDOWN_TIMEOUT
 
 
 async def leave(

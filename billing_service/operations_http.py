@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from billing_service.listening import PortTaken, announce
 from billing_service.readiness import Readiness
 
+#: How long an answer that is on its way may take at the end, in seconds.
+SHUTDOWN_TIMEOUT = 1.0
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -44,7 +47,7 @@ def routed(**handlers: Handler) -> web.Application:
 @asynccontextmanager
 async def served(app: web.Application, listen: str) -> AsyncIterator[None]:
     """Serve at `HOST:PORT` until the block ends; raise `PortTaken`."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     host, _, port = listen.rpartition(":")
     try:
@@ -62,7 +65,7 @@ async def served(app: web.Application, listen: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def served_at(app: web.Application, path: Path) -> AsyncIterator[None]:
     """Serve at a Unix socket until the block ends."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
         await web.UnixSite(runner, path).start()

@@ -5,13 +5,14 @@ import re
 import pytest
 from prometheus_client import REGISTRY
 
-from billing_service import doctor, errors, metrics
+from billing_service import doctor, errors, leaving, metrics
 from paidup.v1.error_reason_pb2 import ErrorReason
 from subscription_state import apply
 from subscription_state.from_stripe import API_VERSION
 from subscription_state.model import Status
 from subscription_state.tables import metadata
 from tests.docs.pages import ROOT, page
+from webhook_gateway import server as gateway_server
 from webhook_gateway.metrics import Metrics
 from webhook_gateway.refusals import REFUSALS
 
@@ -143,3 +144,13 @@ def test_every_look_of_the_doctor_is_told() -> None:
     told = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
 
     assert told[1:] == list(doctor.LOOKS)
+
+
+def test_how_long_stopping_takes_is_told_as_it_is() -> None:
+    table = page("docs/operations.md").section("## Stopping")
+    of_gateway = gateway_server.DRAIN_TIMEOUT + gateway_server.CLOSING
+
+    assert re.findall(r"`PAIDUP_DRAIN_SECONDS` \+ (\d+) \|", table) == [
+        f"{leaving.longest(0):.0f}",
+        f"{of_gateway:.0f}",
+    ]
