@@ -152,7 +152,7 @@ WEBHOOKS = Row(
             what="Beyond 300 seconds every event is refused.",
             unit="s",
             least=None,
-            queries={"{{pod}}": of("paidup_webhook_clock_skew_seconds")},
+            queries={"{{pod}}": of("paidup_clock_skew_seconds")},
         ),
     ),
 )

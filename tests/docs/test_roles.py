@@ -18,6 +18,7 @@ from subscription_state import audit, deployment, ingest, migrate
 from subscription_state.apply import _RULES
 from subscription_state.audit import AuditFilter
 from subscription_state.database import Database
+from subscription_state.errors import NotPermitted
 from subscription_state.ingest import Outcome
 from subscription_state.tables import metadata
 from subscription_state.wakeups import CHANNEL
@@ -149,7 +150,7 @@ async def test_the_gateways_role_has_nothing_that_it_does_not_need(granted: Gran
         try:
             await _take_everything_in(gateway)
             unneeded.append((privilege, table))
-        except DBAPIError:
+        except NotPermitted:
             pass
         await gateway.close()
         await granted.run(f'GRANT {privilege} ON "{table}" TO paidup_gateway')
@@ -262,7 +263,7 @@ async def test_old_entries_are_dropped_once_the_service_may(
     granted: Granted, service: Database
 ) -> None:
     retention = AuditRetention(service, kept=timedelta(days=400))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(NotPermitted):
         await retention.run_if_due()
 
     (allowed,) = re.findall(r"GRANT DELETE ON audit_entry TO paidup_service", ROLES)
