@@ -14,6 +14,9 @@
     ├── SubscriptionAmbiguous    several live subscriptions: name one
     ├── RequestIdReused          the request id was used with other parameters
     ├── StripeMisconfigured      Stripe refused our key or settings
+    ├── Unauthenticated          nobody could be made out who calls
+    ├── MethodNotAllowed         the caller may not call this method
+    ├── AccountNotAllowed        the caller may not act for this account
     └── RetryLater               the same call may succeed later
         ├── StripeUnavailable
         ├── StateNotAvailable
@@ -196,6 +199,33 @@ class StripeMisconfigured(BillingError):
     def __init__(self) -> None:
         super().__init__(
             "Stripe refused the service's key or settings; its operator's log says why."
+        )
+
+
+class Unauthenticated(BillingError):
+    """The text says what is wrong with what was shown, and repeats nothing of it."""
+
+    code = "UNAUTHENTICATED"
+    reason = "ERROR_REASON_UNAUTHENTICATED"
+
+
+class MethodNotAllowed(BillingError):
+    code = "PERMISSION_DENIED"
+    reason = "ERROR_REASON_METHOD_NOT_ALLOWED"
+
+    def __init__(self, *, caller: str, method: str) -> None:
+        super().__init__(f"The caller may not call {method}.", caller=caller, method=method)
+
+
+class AccountNotAllowed(BillingError):
+    code = "PERMISSION_DENIED"
+    reason = "ERROR_REASON_ACCOUNT_NOT_ALLOWED"
+
+    def __init__(self, *, caller: str, method: str) -> None:
+        super().__init__(
+            f"The caller may call {method} for accounts of its own only, and has to name them.",
+            caller=caller,
+            method=method,
         )
 
 

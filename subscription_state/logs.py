@@ -11,11 +11,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from subscription_state import request_ids, tracing
 
-#: What must never be written: keys, signing secrets, client secrets, passwords in
-#: addresses of databases, e-mail addresses.
+#: What must never be written: keys, signing secrets, client secrets, callers' tokens,
+#: passwords in addresses of databases, e-mail addresses.
 _SECRET = re.compile(
     r"(?:sk|rk)_(?:org_)?(?:test|live)_\w+"
     r"|whsec_[\w+/=]+"
+    r"|pdtk_[\w-]+"
+    r"|eyJ[\w-]{10,}(?:\.[\w-]+){0,2}"
     r"|(?:cs|pi|seti)_\w+_secret_[^\s\"'\\,;)\]}]+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
     # Looked for from the start of a word only, or a long one would take very long.

@@ -39,7 +39,7 @@ def _raised() -> dict[str, str]:
 
 
 def test_every_reason_of_the_contract_is_told() -> None:
-    told = [*_rows("## Reasons"), *_rows("## Not sent yet")]
+    told = [*_rows("## Reasons"), *_rows("## Not sent")]
 
     assert sorted(told) == sorted(name.removeprefix(PREFIX) for name, _ in ErrorReason.items())
 

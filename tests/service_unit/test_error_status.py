@@ -38,6 +38,19 @@ CASES = [
     (errors.SubscriptionAmbiguous("a"), "FAILED_PRECONDITION", {"account_id"}, False),
     (errors.RequestIdReused("id"), "ALREADY_EXISTS", {"request_id"}, False),
     (errors.StripeMisconfigured(), "FAILED_PRECONDITION", {}, False),
+    (errors.Unauthenticated("Nobody."), "UNAUTHENTICATED", {}, False),
+    (
+        errors.MethodNotAllowed(caller="c", method="m"),
+        "PERMISSION_DENIED",
+        {"caller", "method"},
+        False,
+    ),
+    (
+        errors.AccountNotAllowed(caller="c", method="m"),
+        "PERMISSION_DENIED",
+        {"caller", "method"},
+        False,
+    ),
     (errors.StripeUnavailable(), "UNAVAILABLE", {}, True),
     (errors.StateNotAvailable(), "UNAVAILABLE", {}, True),
     (errors.RevisionNotReached(), "UNAVAILABLE", {}, True),
@@ -63,6 +76,9 @@ OFFERED = {
     "CUSTOMER_LINKED",
     "EVENT_NOT_FOUND",
     "GRANT_NOT_FOUND",
+    "UNAUTHENTICATED",
+    "METHOD_NOT_ALLOWED",
+    "ACCOUNT_NOT_ALLOWED",
 }
 
 

@@ -22,6 +22,8 @@ SECRETS = [
     "sk_org_live_51HxSecret",
     "whsec_abcDEF123",
     "whsec_abc/DEF+123==",
+    "pdtk_6mBHYBYnN-51HxUj_Mqg8N6fvdZB",
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.51Hx-DEF_abc",
     "cs_test_a1b2_secret_fidwbEhqYWAn%2FJz",
     "cs_live_a1b2_secret_fidwbEhqYWAnPydga",
     "pi_3Nx_secret_9Zy",

@@ -54,6 +54,7 @@ REASONS = {
     "SUBSCRIPTION_AMBIGUOUS": (Code.FAILED_PRECONDITION, SubscriptionAmbiguous),
     "OVERLOADED": (Code.RESOURCE_EXHAUSTED, Unavailable),
     "CUSTOMER_LINKED": (Code.ALREADY_EXISTS, Conflict),
+    "ACCOUNT_NOT_ALLOWED": (Code.PERMISSION_DENIED, PermissionDenied),
 }
 
 #: What a code means where no reason says more.

@@ -79,4 +79,10 @@ export enum ErrorReason {
    * `account_id`, `customer_id`: the two that are tied.
    */
   CUSTOMER_LINKED = 19,
+  /**
+   * ACCOUNT_NOT_ALLOWED - PERMISSION_DENIED: the caller may not act for an account that the request
+   * names, or for all accounts where it names none. Metadata: `caller`,
+   * `method`.
+   */
+  ACCOUNT_NOT_ALLOWED = 20,
 }
