@@ -15,11 +15,13 @@ from billing_service import (
     encryption_commands,
     migrate_command,
     server,
+    static_tokens,
     sync_command,
     webhooks_command,
     workers,
 )
 from billing_service.catalog_file import CatalogInvalid
+from billing_service.door import DoorInvalid
 from billing_service.errors import BillingError
 from billing_service.listening import PortTaken
 from billing_service.migrate_command import Part
@@ -56,6 +58,7 @@ EXPECTED = (
     BillingError,
     StripeRefused,
     PortTaken,
+    DoorInvalid,
     WorkerFailed,
     CatalogInvalid,
     AlreadyRunning,
@@ -91,6 +94,20 @@ def serve(
 def worker(socket: Annotated[Path, typer.Argument(help="Where to answer who started it.")]) -> None:
     """Serve as one of several processes; `serve --workers` starts it."""
     _run(ServiceSettings, lambda settings: server.serve(settings, socket), failed=REFUSED)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="The caller; the policy names it token:NAME.")],
+) -> None:
+    """Make a token for a caller. Shows it once; only its hash is for the file of tokens."""
+    try:
+        made = static_tokens.make(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    plain = Console(soft_wrap=True, markup=False, highlight=False)
+    plain.print(f"The token, for the caller alone:\n{made.token}")
+    plain.print(f"The line for the file that PAIDUP_TOKENS_FILE names:\n{made.line}")
 
 
 @app.command(name="migrate")

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from billing_service import (
+    doctor_access,
     doctor_catalog,
     doctor_customers,
     doctor_key,
@@ -46,6 +47,7 @@ LOOKS: dict[str, Look] = {
     "Stripe's key": doctor_key.key,
     "key's permissions": doctor_key.permissions,
     "clock": doctor_key.clock,
+    "who may call": doctor_access.files,
     "database's schema": doctor_state.schema,
     "database's deployment": doctor_state.deployed,
     "backlog": doctor_state.backlog,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_service import audit, page_tokens
+from billing_service import account_scope, audit, page_tokens
 from billing_service.audit import Method
 from billing_service.errors import GrantNotFound, RequestIdReused
 from subscription_state import grants, head
@@ -56,11 +56,13 @@ class Grants:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         changed: Callable[[], None] = lambda: None,
+        may_act_for: Callable[[str], bool] = account_scope.may_act_for,
     ) -> None:
         """Build it; `changed` is called after each commit that changed an account."""
         self._database = database
         self._now = now
         self._changed = changed
+        self._may_act_for = may_act_for
 
     async def create(self, wish: Wish, *, creator: str) -> Granted:
         """Grant it; a repetition under its request id gives the same grant.
@@ -102,7 +104,8 @@ class Grants:
         async def work(connection: AsyncConnection) -> Granted:
             now = self._now()
             revoked = await grants.revoke(connection, grant_id, now)
-            if revoked is None:
+            # For a caller, another's account's grant does not exist; raising takes it back.
+            if revoked is None or not self._may_act_for(revoked.account_id):
                 raise GrantNotFound(grant_id)
             # One that had ended before is left as it was.
             if revoked.revoke_time == now:

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from billing_service import metrics
+from billing_service.access import Access
 from billing_service.call_log import CHECKS_ONE_IN, CallLog
 from billing_service.call_traces import traced
 from billing_service.caller_limits import CallerLimits
@@ -44,10 +45,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         most_calls: dict[str, int] | None = None,
         limits: CallerLimits | None = None,
         *,
+        access: Access | None = None,
         log_checks_one_in: int = CHECKS_ONE_IN,
     ) -> None:
+        """Build it; without `access`, everybody may call everything."""
         self._most_calls = MOST_CALLS | (most_calls or {})
         self._limits = limits or CallerLimits()
+        self._access = access
         self._log_checks_one_in = log_checks_one_in
         self._wrapped: dict[str, Any] = {}
 
@@ -74,6 +78,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             most=self._most_calls.get(method, MOST_CALLS_OF_OTHERS),
             log=CallLog(method, checks_one_in=self._log_checks_one_in),
         )
+        if self._access is not None:
+            call.guard(self._access, method, streaming=handler.response_streaming)
         make = (
             grpc.unary_stream_rpc_method_handler
             if handler.response_streaming
@@ -95,10 +101,15 @@ class _Call:
         self._behavior = behavior
         self._free = most
         self._log = log
+        self._serve: Behavior = self._admitted
         self._started = metrics.STARTED.labels(*labels)
         self._seconds = metrics.HANDLING_SECONDS.labels(*labels)
         #: By code; finding one anew takes longer than counting it.
         self._handled = cache(partial(metrics.HANDLED.labels, *labels))
+
+    def guard(self, access: Access, method: str, *, streaming: bool) -> None:
+        """Have callers asked who they are, before they take a place or anything else."""
+        self._serve = access.guarded(method, self._admitted, streaming=streaming)
 
     async def handle(self, request: Any, context: Context) -> Any:
         began = time.perf_counter()
@@ -106,7 +117,7 @@ class _Call:
         _identify(context)
         code = "OK"
         try:
-            return await self._admitted(request, context)
+            return await self._serve(request, context)
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise

@@ -4,6 +4,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import grpc
+
 
 class PortTaken(Exception):
     """Something else listens there already."""
@@ -12,9 +14,29 @@ class PortTaken(Exception):
         super().__init__(f"Cannot listen on {listen}: choose another with {variable}.")
 
 
+#: What is announced of an address.
+LISTENING = "listening on"
+TAKING_TOKENS = "taking tokens on"
+
+#: What, host and port.
+Announced = tuple[str, str, int]
+
+
 def announce(what: str, host: str, port: int) -> None:
     """Tell whoever started the process, and waits for this line."""
     print(f"billing_service {what} {host}:{port}", flush=True)  # noqa: T201 - see above
+
+
+def bind(
+    server: grpc.aio.Server, listen: str, variable: str, credentials: grpc.ServerCredentials | None
+) -> int:
+    """Have gRPC served there, in plaintext without credentials; give the port."""
+    try:
+        if credentials is None:
+            return server.add_insecure_port(listen)
+        return server.add_secure_port(listen, credentials)
+    except RuntimeError as error:
+        raise PortTaken(listen, variable) from error
 
 
 @contextmanager

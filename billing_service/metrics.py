@@ -124,3 +124,34 @@ SINCE_VERIFY.set_function(VERIFIED.seconds)
 READY = Gauge("paidup_ready", "Whether the service says that it serves.")
 WORKERS = Gauge("paidup_workers", "Processes that serve.")
 WORKER_RESTARTS = Counter("paidup_worker_restarts", "Workers that ended and were started again.")
+AUTHENTICATIONS = Counter(
+    "paidup_authentications",
+    "Calls by how the caller proved who it is, and what came of that.",
+    ["kind", "outcome"],
+)
+DENIALS = Counter(
+    "paidup_denials",
+    "Calls that their callers may not make, by how those proved who they are and what it was.",
+    ["kind", "what"],
+)
+REVOKED_STREAMS = Counter(
+    "paidup_revoked_streams", "Open streams that were ended because their caller may no longer."
+)
+ACCESS_FILE_LOADS = Counter(
+    "paidup_access_file_loads",
+    "Files that say who may call: loaded, changed, failed.",
+    ["file", "outcome"],
+)
+ACCESS_FILE_LOADED = Gauge(
+    "paidup_access_file_loaded_timestamp_seconds",
+    "When what is in force of them was read.",
+    ["file"],
+)
+ACCESS_FILE_BROKEN = Gauge(
+    "paidup_access_file_broken",
+    "Whether a file cannot be used as it is now, so that what it said before stays in force.",
+    ["file"],
+)
+CERTIFICATE_EXPIRY = Gauge(
+    "paidup_certificate_expiry_timestamp_seconds", "When the server's certificate expires."
+)

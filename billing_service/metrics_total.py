@@ -17,6 +17,8 @@ GAUGES: dict[str, Callable[[float, float], float]] = {
     "paidup_listening": min,
     "paidup_database_disk_free_ratio": min,
     "paidup_since_verify_seconds": min,
+    "paidup_access_file_loaded_timestamp_seconds": min,
+    "paidup_certificate_expiry_timestamp_seconds": min,
     "paidup_stripe_budget_left": lambda a, b: a + b,
     "paidup_cache_accounts": lambda a, b: a + b,
     "paidup_watch_streams": lambda a, b: a + b,

@@ -10,8 +10,9 @@ from grpc_reflection.v1alpha import reflection
 
 from billing_service import leaving, metrics
 from billing_service.composition import Parts, compose
+from billing_service.door import Door, open_door
 from billing_service.interceptors import CallInterceptor
-from billing_service.listening import PortTaken, announce
+from billing_service.listening import LISTENING, TAKING_TOKENS, Announced, announce, bind
 from billing_service.operations_http import operations_app, served, served_at
 from billing_service.readiness import Readiness
 from billing_service.settings import ServiceSettings
@@ -41,7 +42,9 @@ OPTIONS = [
 
 
 async def serve(settings: ServiceSettings, worker: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; raise `PortTaken` or `WrongDeployment` at the start.
+    """Serve until SIGTERM or SIGINT.
+
+    Raise `PortTaken`, `DoorInvalid` or `WrongDeployment` at the start.
 
     `worker` is for one of several processes that share the port: where it answers whoever
     started it, and speaks for all. It ends with that process too.
@@ -50,9 +53,10 @@ async def serve(settings: ServiceSettings, worker: Path | None = None) -> None:
     stopping.on_signals()
     tracing.begin("paidup-billing-service")
     orphaned = asyncio.create_task(_end_with_parent(stopping)) if worker else None
+    door = open_door(settings)
     parts = compose(settings)
     try:
-        await _serve(settings, parts, stopping, worker)
+        await _serve(settings, parts, door, stopping, worker)
     finally:
         await leaving.close(parts)
         await asyncio.to_thread(tracing.end)
@@ -76,31 +80,41 @@ async def _end_with_parent(stopping: Stopping) -> None:
 
 
 async def _serve(
-    settings: ServiceSettings, parts: Parts, stopping: Stopping, worker: Path | None
+    settings: ServiceSettings,
+    parts: Parts,
+    door: Door,
+    stopping: Stopping,
+    worker: Path | None,
 ) -> None:
     health_servicer = health.aio.HealthServicer()
     readiness = Readiness(parts.database, parts.stripe, health_servicer)
     server = build_server(
         parts,
         health_servicer,
-        calls=CallInterceptor(limits=parts.limits, log_checks_one_in=settings.log_checks_one_in),
+        calls=CallInterceptor(
+            limits=parts.limits, access=door.access, log_checks_one_in=settings.log_checks_one_in
+        ),
         shares_port=worker is not None,
     )
-    port = _bind(server, settings.grpc_listen, "PAIDUP_GRPC_LISTEN")
+    if settings.offers_reflection:
+        enable_reflection(server)
+    bound = _bind(server, settings, door)
     app = operations_app(readiness)
     metrics.WORKERS.set(1)
     metrics.BUILD.labels(**build_facts()).set(1)
     async with served_at(app, worker) if worker else served(app, settings.metrics_listen):
         await readiness.begin()
         await server.start()
-        announce("listening on", settings.grpc_listen.rpartition(":")[0], port)
+        for announced in bound:
+            announce(*announced)
         following = asyncio.create_task(readiness.follow(livemode=settings.livemode))
         working = asyncio.create_task(_work(parts, readiness))
         feeding = asyncio.create_task(parts.feed.run())
         watching = asyncio.create_task(parts.watchers.run())
         rekeying = asyncio.create_task(parts.key_follower.run())
         timing = asyncio.create_task(loop_lag.measure(metrics.LOOP_LAG.observe))
-        tasks = (following, working, feeding, watching, rekeying, timing)
+        guarding = [asyncio.create_task(door.access.follow())] if door.access else []
+        tasks = (following, working, feeding, watching, rekeying, timing, *guarding)
         await first_of(stopping, *tasks)
         following.cancel()
         seconds = settings.drain_seconds
@@ -136,6 +150,10 @@ def build_server(
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(parts.servicer, server)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(parts.admin_servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    return server
+
+
+def enable_reflection(server: grpc.aio.Server) -> None:
     reflection.enable_server_reflection(
         [
             billing_service_pb2.DESCRIPTOR.services_by_name["BillingService"].full_name,
@@ -145,14 +163,18 @@ def build_server(
         ],
         server,
     )
-    return server
 
 
-def _bind(server: grpc.aio.Server, listen: str, variable: str) -> int:
-    try:
-        return server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise PortTaken(listen, variable) from error
+def _bind(server: grpc.aio.Server, settings: ServiceSettings, door: Door) -> list[Announced]:
+    """Bind every address, and give what is to be announced of each."""
+    ports = {"PAIDUP_GRPC_LISTEN": (LISTENING, settings.grpc_listen, door.credentials)}
+    if settings.grpc_token_listen is not None:
+        second = (TAKING_TOKENS, settings.grpc_token_listen, door.token_credentials)
+        ports["PAIDUP_GRPC_TOKEN_LISTEN"] = second
+    return [
+        (what, listen.rpartition(":")[0], bind(server, listen, variable, credentials))
+        for variable, (what, listen, credentials) in ports.items()
+    ]
 
 
 async def first_of(stopping: Stopping, *tasks: "asyncio.Task[None]") -> None:

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from billing_service.access_settings import AccessSettings
 from billing_service.budget import CALLS_PER_SECOND
 from billing_service.call_log import CHECKS_ONE_IN
 from billing_service.caller_settings import CallerLimitSettings
 from billing_service.urls import AllowedOrigins
 from subscription_state.entitlements import MOST_GRACE_DAYS, Policy
-from subscription_state.settings import Listen, StateSettings, is_loopback
+from subscription_state.settings import Listen
 
 _KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
 _PUBLISHABLE_KEY = r"^pk_(test|live)_\w+$"
@@ -54,22 +55,14 @@ def split(value: str) -> list[str]:
     return [part.strip() for part in value.replace(",", "\n").splitlines() if part.strip()]
 
 
-class ServiceSettings(CallerLimitSettings, StateSettings):
+class ServiceSettings(CallerLimitSettings, AccessSettings):
     """Settings of the gRPC service."""
 
     # A variable that is there and empty, as compose files make them, is not there.
 
-    grpc_listen: Listen = Field(
-        default="127.0.0.1:50051", description="Where gRPC is served, `HOST:PORT`."
-    )
     metrics_listen: Listen = Field(
         default="127.0.0.1:9464",
         description="Where `/metrics`, `/healthz` and `/readyz` are served, `HOST:PORT`.",
-    )
-    allow_plaintext: bool = Field(
-        default=False,
-        description="Whether gRPC may be served without TLS on anything but loopback, as behind "
-        "a mesh that encrypts.",
     )
     stripe_api_key: Annotated[SecretStr, AfterValidator(_key)] = Field(
         description="Stripe's secret or restricted key: `sk_…` or `rk_…`. Its mode decides the "
@@ -159,6 +152,10 @@ class ServiceSettings(CallerLimitSettings, StateSettings):
         return _is_live(self.stripe_api_key.get_secret_value())
 
     @property
+    def offers_reflection(self) -> bool:
+        return self.reflection if self.reflection is not None else not self.livemode
+
+    @property
     def policy(self) -> Policy:
         return Policy(
             grace=timedelta(days=self.grace_days), pending_entitles=self.pending_payment == "allow"
@@ -183,15 +180,5 @@ class ServiceSettings(CallerLimitSettings, StateSettings):
         url = self.portal_return_url
         if url and not _may_be_sent_to(url, livemode=self.livemode):
             message = "PAIDUP_PORTAL_RETURN_URL: must be an https URL, in test mode or a loopback's"
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _plaintext_stays_home(self) -> Self:
-        if not is_loopback(self.grpc_listen) and not self.allow_plaintext:
-            message = (
-                "PAIDUP_GRPC_LISTEN: plaintext on anything but loopback needs "
-                "PAIDUP_ALLOW_PLAINTEXT=true"
-            )
             raise ValueError(message)
         return self

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,10 +28,11 @@ class WorkerFailed(Exception):
 class Worker:
     """Keeps one process running, until it is told to leave."""
 
-    def __init__(self, number: int, folder: Path, grpc_listen: str) -> None:
+    def __init__(self, number: int, folder: Path, shared: Mapping[str, str]) -> None:
+        """Build it; `shared` are the addresses that all serve at, by the settings' names."""
         self.number = number
         self._folder = folder
-        self._listen = grpc_listen
+        self._shared = shared
         self._process: asyncio.subprocess.Process | None = None
         self._starts = 0
         self._leaving = asyncio.Event()
@@ -73,7 +75,7 @@ class Worker:
         self._starts += 1
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "billing_service", "worker", str(self.socket)),
-            env={**os.environ, "PAIDUP_GRPC_LISTEN": self._listen},
+            env={**os.environ, **self._shared},
             # It ends when we do, however we go: nobody else has the other end.
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -8,12 +8,12 @@ them in order, and speaks for all.
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from billing_service import leaving
-from billing_service.listening import announce, kept
+from billing_service.listening import LISTENING, TAKING_TOKENS, announce, kept
 from billing_service.operations_http import served
 from billing_service.server import first_of, raise_failure
 from billing_service.settings import ServiceSettings
@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 #: How long its process may take to end after a worker has left, in seconds.
 MARGIN = 2.0
 
+#: What is announced of an address, by the setting that tells it.
+ANNOUNCED = {"PAIDUP_GRPC_LISTEN": LISTENING, "PAIDUP_GRPC_TOKEN_LISTEN": TAKING_TOKENS}
+
+#: By setting, the addresses that all workers serve at.
+Shared = Mapping[str, str]
 Tasks = Sequence["asyncio.Task[None]"]
 
 
@@ -36,10 +41,10 @@ async def serve(settings: ServiceSettings, count: int) -> None:
     """
     stopping = Stopping()
     stopping.on_signals()
-    with _places(settings, count) as (listen, workers):
+    with _places(settings, count) as (shared, workers):
         reports = Reports(workers)
         async with served(reports.app(), settings.metrics_listen), _kept_running(workers) as tasks:
-            announcing = asyncio.create_task(_announce(listen, workers))
+            announcing = asyncio.create_task(_announce(shared, workers))
             await first_of(stopping, *tasks)
             announcing.cancel()
             reports.draining = True
@@ -50,13 +55,20 @@ async def serve(settings: ServiceSettings, count: int) -> None:
 
 
 @contextmanager
-def _places(settings: ServiceSettings, count: int) -> Iterator[tuple[str, list[Worker]]]:
-    """Give the address that all share, and a place for each; nobody else may enter the folder."""
-    with (
-        kept(settings.grpc_listen, "PAIDUP_GRPC_LISTEN") as listen,
-        tempfile.TemporaryDirectory(prefix="paidup-") as folder,
-    ):
-        yield listen, [Worker(number, Path(folder), listen) for number in range(count)]
+def _places(settings: ServiceSettings, count: int) -> Iterator[tuple[Shared, list[Worker]]]:
+    """Give the addresses that all share, and a place for each; nobody else may enter the folder."""
+    wanted = {
+        "PAIDUP_GRPC_LISTEN": settings.grpc_listen,
+        "PAIDUP_GRPC_TOKEN_LISTEN": settings.grpc_token_listen,
+    }
+    with ExitStack() as opened:
+        shared = {
+            variable: opened.enter_context(kept(listen, variable))
+            for variable, listen in wanted.items()
+            if listen is not None
+        }
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="paidup-")))
+        yield shared, [Worker(number, folder, shared) for number in range(count)]
 
 
 @asynccontextmanager
@@ -72,11 +84,12 @@ async def _kept_running(workers: Sequence[Worker]) -> AsyncIterator[Tasks]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _announce(listen: str, workers: Sequence[Worker]) -> None:
+async def _announce(shared: Shared, workers: Sequence[Worker]) -> None:
     for worker in workers:
         await worker.listening.wait()
-    host, _, port = listen.rpartition(":")
-    announce("listening on", host, int(port))
+    for variable, listen in shared.items():
+        host, _, port = listen.rpartition(":")
+        announce(ANNOUNCED[variable], host, int(port))
 
 
 async def _leave(

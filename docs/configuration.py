@@ -39,7 +39,8 @@ code 2.
 Any setting can be read from a file: set `{PREFIX}<NAME>_FILE` to its path, as secrets are
 mounted. White space around the content is dropped. Where both are set, the variable goes before
 the file. `{PREFIX}WEBHOOK_SECRETS` differs: it may not be set beside its file, and its file is
-read again whenever its content changes. Every other file is read once, but for the keys that
+read again whenever its content changes. So are the files that say [who may
+call](authentication.md#files-that-change). Every other file is read once, but for the keys that
 `{PREFIX}ENCRYPTION_KEY_FILES` names.
 
 Settings that the table marks as secret have no default, and no command shows their values.

@@ -13,7 +13,13 @@ SNIPPETS = [
     pytest.param(of, code, id=f"{of}-{number}")
     for of in map(
         page,
-        ["README.md", "docs/integrate.md", "docs/integrate-python.md", "clients/python/README.md"],
+        [
+            "README.md",
+            "docs/integrate.md",
+            "docs/integrate-python.md",
+            "docs/authentication.md",
+            "clients/python/README.md",
+        ],
     )
     for number, code in enumerate(of.code("python"), 1)
 ]

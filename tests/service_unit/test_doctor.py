@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import stripe as sdk
 
-from billing_service import doctor, stripe_api
+from billing_service import doctor, static_tokens, stripe_api
 from billing_service.findings import Finding, Level
 from billing_service.mirror import Mirror
 from demo.stack import API_KEY
@@ -641,3 +641,16 @@ async def test_no_secret_is_shown(examined):
     assert found["signing secrets"] == ("ok", "1 present")
     assert SECRET not in str(found)
     assert API_KEY not in str(found)
+
+
+async def test_a_file_that_says_who_may_call_and_cannot_be_used_is_a_problem(examined, tmp_path):
+    tokens, policy = tmp_path / "tokens", tmp_path / "policy.toml"
+    tokens.write_text(static_tokens.make("shop").line)
+    policy.write_text("[[caller]]\nname = 'token:shop'\nmay_call = ['all']\n")
+
+    healthy, found = await examined(tokens_file=tokens, policy_file=policy)
+
+    level, text = found["who may call"]
+    assert not healthy
+    assert level == "problem"
+    assert "all is neither a method nor one of billing, admin" in text
