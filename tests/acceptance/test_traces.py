@@ -29,6 +29,9 @@ WEBHOOK = "POST /webhooks/stripe"
 READ = "stripe list_subscriptions"
 REQUEST = pb.CheckEntitlementRequest(account_id="acme", feature="api_access")
 
+#: Each starts all processes, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
