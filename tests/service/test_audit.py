@@ -1,5 +1,6 @@
 """What callers change is listed with who did it, over a real channel, on both databases."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import paidup
 from billing_service import page_tokens
 from paidup.v1 import error_reason_pb2 as reasons
+from tests.service.shop import LONGEST_WAIT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,7 +34,7 @@ async def test_grants_are_noted_as_they_are_given_and_revoked(administration, no
     assert await noted() == [("CreateGrant", facts), ("RevokeGrant", facts)]
 
 
-async def test_an_entry_tells_when_and_by_whom(administration, account):
+async def test_an_entry_tells_when_and_by_whom(stack, administration, account):
     granted = await administration.grant(account, "reports")
 
     (entry,) = (await administration.list_audit_entries(account_id=account)).entries
@@ -41,6 +43,11 @@ async def test_an_entry_tells_when_and_by_whom(administration, account):
     assert entry.create_time == granted.grant.create_time
     assert entry.entry_id.startswith("audit_")
     assert entry.account_id == account
+    # As the log has it, so that the one leads to the other.
+    assert entry.request_id
+    async with asyncio.timeout(LONGEST_WAIT):
+        while not any(entry.request_id in line and "CreateGrant" in line for line in stack.log):
+            await asyncio.sleep(0.05)
 
 
 async def test_what_changes_nothing_is_not_noted(administration, noted, account):
