@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-#: Of the namespaces that are chosen.
-HERE = 'namespace=~"$namespace"'
-#: The range of rates: Prometheus' own, never shorter than four scrapes.
-RANGE = "$__rate_interval"
+from deploy.queries import flow, of, quantile, rate, worst
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,32 +23,6 @@ class Row:
     #: Where `docs` tells what to do.
     page: str
     panels: tuple[Panel, ...]
-
-
-def of(metric: str, *labels: str) -> str:
-    return f"{metric}{{{','.join([HERE, *labels])}}}"
-
-
-def rate(metric: str, *labels: str) -> str:
-    return f"rate({of(metric, *labels)}[{RANGE}])"
-
-
-def flow(metric: str, *labels: str, by: str = "") -> str:
-    """Give how many a second, all pods together."""
-    return f"sum{_by(by)}({rate(metric, *labels)})"
-
-
-def worst(metric: str, *labels: str, by: str = "") -> str:
-    """Give the highest that any pod tells."""
-    return f"max{_by(by)}({of(metric, *labels)})"
-
-
-def quantile(share: float, histogram: str, by: str = "") -> str:
-    return f"histogram_quantile({share}, {flow(f'{histogram}_bucket', by=f'le, {by}'.strip(', '))})"
-
-
-def _by(labels: str) -> str:
-    return f" by ({labels}) " if labels else ""
 
 
 HEALTH = Row(
@@ -152,7 +123,7 @@ WEBHOOKS = Row(
             what="Beyond 300 seconds every event is refused.",
             unit="s",
             least=None,
-            queries={"{{pod}}": of("paidup_clock_skew_seconds")},
+            queries={"{{pod}} {{endpoint}}": of("paidup_clock_skew_seconds")},
         ),
     ),
 )
@@ -285,6 +256,28 @@ PROCESSES = Row(
             queries={
                 "{{pod}} {{endpoint}}": of("process_resident_memory_bytes", 'job=~"paidup.*"')
             },
+        ),
+        Panel(
+            title="How late the event loop was, 99 of 100",
+            what="Everything that a process does waits so long.",
+            unit="s",
+            queries={
+                "{{pod}} {{endpoint}}": quantile(
+                    0.99, "paidup_event_loop_lag_seconds", "pod, endpoint"
+                )
+            },
+        ),
+        Panel(
+            title="Calls over their caller's limits",
+            what="By limit.",
+            unit="reqps",
+            queries={"{{limit}}": flow("paidup_caller_refusals_total", by="limit")},
+        ),
+        Panel(
+            title="Free on the database's disk",
+            what="With SQLite alone.",
+            unit="percentunit",
+            queries={"{{pod}}": of("paidup_database_disk_free_ratio")},
         ),
         Panel(
             title="Workers that died",
