@@ -13,24 +13,13 @@ import pytest
 import paidup
 from demo.emulator import Emulator
 from demo.processes import Process, run
-from demo.stack import API_KEY, CATALOG, PUBLISHABLE_KEY
+from demo.stack import CATALOG
 from tests.deploy.manifests import rendered
-from tests.deploy.node import LONGEST_WAIT, Node
+from tests.deploy.node import LONGEST_WAIT, SIGNING_SECRET, Node, keys
 from tests.leaks import assert_nothing_leaked
 from tests.service.shop import EMAIL, Shop
 
-SIGNING_SECRET = "whsec_of_the_test"
 JOB = "Job/paidup-migrate"
-
-
-def _keys(**more: str) -> dict[str, dict[str, str]]:
-    urls = {f"paidup-database-{role}": {"url": url} for role, url in more.items()}
-    return {
-        # As editors leave it, with a line's end.
-        "paidup-stripe": {"api-key": f"{API_KEY}\n", "publishable-key": f"{PUBLISHABLE_KEY}\n"},
-        "paidup-webhook": {"signing-secrets": f"{SIGNING_SECRET}\n"},
-        **urls,
-    }
 
 
 async def _an_emulator(node: Node) -> Emulator:
@@ -70,7 +59,7 @@ async def _somebody_pays(node: Node, emulator: Emulator, **more: str) -> None:
 
 
 async def test_one_pod_over_sqlite_serves(tmp_path):
-    async with Node(rendered("single"), tmp_path, _keys()) as node:
+    async with Node(rendered("single"), tmp_path, keys()) as node:
         emulator = await _an_emulator(node)
         await node.run("migrate")
         gateway = await node.start("gateway")
@@ -116,7 +105,7 @@ async def urls(postgres):
 
 
 async def test_pods_over_postgresql_wait_for_the_migration_and_then_serve(tmp_path, urls):
-    async with Node(rendered("replicated"), tmp_path, _keys(**urls)) as node:
+    async with Node(rendered("replicated"), tmp_path, keys(**urls)) as node:
         emulator = await _an_emulator(node)
         gateway = await node.start("gateway")
         service = await node.start("service", **_at_emulator(node))

@@ -17,9 +17,15 @@ Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "deploy" / "kustomize" / "overlays"
-EXAMPLE = ROOT / "deploy" / "examples" / "kustomize"
+EXAMPLES = ROOT / "deploy" / "examples"
 #: Everything that somebody may apply.
-FOLDERS = {path.name: path for path in sorted(OVERLAYS.iterdir())} | {"example": EXAMPLE}
+FOLDERS = {path.name: path for path in sorted(OVERLAYS.iterdir())} | {
+    "example": EXAMPLES / "kustomize",
+    "with-certificates": EXAMPLES / "with-certificates",
+    "with-tokens": EXAMPLES / "with-tokens",
+}
+#: Those that serve gRPC over TLS.
+OVER_TLS = {"with-certificates", "with-tokens"}
 #: Those whose keys are made up, for the emulator.
 MADE_UP = {"try"}
 

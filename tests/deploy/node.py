@@ -10,10 +10,11 @@ from pathlib import Path
 import aiohttp
 
 from demo.processes import Process, run
-from demo.stack import settled
+from demo.stack import API_KEY, PUBLISHABLE_KEY, settled
 from tests.deploy.manifests import Json, Objects, serving
 
 LONGEST_WAIT = 30
+SIGNING_SECRET = "whsec_of_the_test"
 SERVED_AT = re.compile(r"0\.0\.0\.0:(\d+)")
 #: What Services are called, and where they lead.
 SERVICES = {"paidup-gateway": 8080, "stripe-emulator:12111": 12111}
@@ -27,6 +28,8 @@ class Node:
     directory: Path
     #: The secrets that somebody made before, by name and file.
     secrets: dict[str, dict[str, str]]
+    #: ConfigMaps that are filled otherwise than in the manifests.
+    maps: dict[str, dict[str, str]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     _addresses: dict[int, str] = field(default_factory=dict)
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -89,10 +92,9 @@ class Node:
 
     def _files(self, volume: Json) -> dict[str, str]:
         if "configMap" in volume:
-            data: dict[str, str] = self.objects.one("ConfigMap", volume["configMap"]["name"])[
-                "data"
-            ]
-            return data
+            name = volume["configMap"]["name"]
+            data: dict[str, str] = self.objects.one("ConfigMap", name)["data"]
+            return self.maps.get(name, data)
         if "secret" in volume:
             return self._secret(volume["secret"]["secretName"])
         return {}
@@ -112,8 +114,20 @@ class Node:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.status
 
-    async def until_ready(self) -> None:
-        for container in serving(self.objects.pod):
+    async def until_ready(self, *names: str) -> None:
+        """Wait for the containers that are named, else for all that serve."""
+        for name in names or [each["name"] for each in serving(self.objects.pod)]:
             async with asyncio.timeout(LONGEST_WAIT):
-                while await self.probe(container["name"], "readiness") != 200:
+                while await self.probe(name, "readiness") != 200:
                     await asyncio.sleep(0.05)
+
+
+def keys(**more: str) -> dict[str, dict[str, str]]:
+    """Give what whoever installs it makes before: the files of each secret, by its name."""
+    urls = {f"paidup-database-{role}": {"url": url} for role, url in more.items()}
+    return {
+        # As editors leave it, with a line's end.
+        "paidup-stripe": {"api-key": f"{API_KEY}\n", "publishable-key": f"{PUBLISHABLE_KEY}\n"},
+        "paidup-webhook": {"signing-secrets": f"{SIGNING_SECRET}\n"},
+        **urls,
+    }

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.deploy.manifests import FOLDERS, every_folder, rendered
 from tests.deploy.manifests import SERVER as SERVERS_LABELS
-from tests.deploy.manifests import every_folder, rendered
 from tests.deploy.reach import Peer, reaches
 
 SERVER = Peer(SERVERS_LABELS)
@@ -69,11 +69,7 @@ WITH_EMULATOR = [
 ]
 
 TABLE = [
-    *(
-        (folder, *line)
-        for folder in ("single", "replicated", "try", "example")
-        for line in EVERYWHERE
-    ),
+    *((folder, *line) for folder in FOLDERS for line in EVERYWHERE),
     *((folder, *line) for folder in ("replicated", "example") for line in REPLICATED),
     ("replicated", SERVER, ANOTHER_SERVER, 5432, True),
     ("example", SERVER, ANOTHER_SERVER, 5432, False),

@@ -6,7 +6,7 @@ import kubernetes_validate
 import pytest
 from kubernetes_validate.utils import all_versions
 
-from tests.deploy.manifests import FOLDERS, NAMESPACE, Json, every_folder, rendered
+from tests.deploy.manifests import FOLDERS, NAMESPACE, OVER_TLS, Json, every_folder, rendered
 
 #: The newest three, which Kubernetes' own project supports.
 VERSIONS = list(dict.fromkeys(all_versions()))[-3:]
@@ -17,6 +17,7 @@ CUSTOM = {
         "ServiceMonitor": ["selector", "endpoints"],
         "PrometheusRule": ["groups"],
     },
+    "cert-manager.io/v1": {"Certificate": ["secretName", "dnsNames", "issuerRef"]},
 }
 OF_THE_CLUSTER = {"Namespace", "PriorityClass"}
 
@@ -69,4 +70,4 @@ def test_a_field_that_is_not_there_is_found():
 
 
 def test_there_is_an_overlay_for_each_database_and_one_to_try():
-    assert set(FOLDERS) == {"single", "replicated", "try", "example"}
+    assert set(FOLDERS) == {"single", "replicated", "try", "example", *OVER_TLS}

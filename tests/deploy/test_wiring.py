@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
 from billing_service.leaving import longest
 from tests.deploy.manifests import (
+    NAMESPACE,
+    OVER_TLS,
     SERVER,
     Json,
     Objects,
@@ -55,7 +59,7 @@ def test_grpc_has_an_address_for_one_connection_and_one_for_many(folder):
 
     assert (together[0], one[0]) == (None, "None")
     assert together[1] == one[1]
-    assert one[1]["appProtocol"] == "kubernetes.io/h2c"
+    assert one[1]["appProtocol"] == ("https" if folder in OVER_TLS else "kubernetes.io/h2c")
 
 
 @every_folder
@@ -210,6 +214,38 @@ def test_what_is_scraped_is_there():
     assert service["spec"]["selector"] == SERVER
     ports = {port["name"] for port in service["spec"]["ports"]}
     assert {endpoint["port"] for endpoint in monitor["endpoints"]} == ports
+
+
+@pytest.mark.parametrize("folder", sorted(OVER_TLS))
+def test_the_certificate_is_the_services_and_names_what_callers_call_it(folder):
+    objects = rendered(folder)
+    certificate = objects.one("Certificate")["spec"]
+    service = objects.container("service")
+    mounts = {each["mountPath"]: each["name"] for each in service["volumeMounts"]}
+    volumes = {each["name"]: each for each in objects.pod["volumes"]}
+    environment = objects.environment(service)
+
+    where, file = environment["PAIDUP_TLS_CERTIFICATE_FILE"].rsplit("/", 1)
+    assert volumes[mounts[where]]["secret"]["secretName"] == certificate["secretName"]
+    assert (file, environment["PAIDUP_TLS_KEY_FILE"]) == ("tls.crt", f"{where}/tls.key")
+    assert environment["PAIDUP_ALLOW_PLAINTEXT"] == "false"
+    assert {
+        f"{name}.{NAMESPACE}.{domain}"
+        for name in ("paidup", "paidup-headless")
+        for domain in ("svc", "svc.cluster.local")
+    } == set(certificate["dnsNames"])
+
+
+@pytest.mark.parametrize("folder", sorted(OVER_TLS))
+def test_the_policy_keeps_its_name_so_that_a_change_needs_no_new_pods(folder):
+    maps = {each["metadata"]["name"] for each in rendered(folder).of("ConfigMap")}
+
+    assert "paidup-policy" in maps
+    assert (
+        rendered(folder)
+        .environment(rendered(folder).container("service"))["PAIDUP_POLICY_FILE"]
+        .endswith("/policy.toml")
+    )
 
 
 def test_every_secret_is_made_on_the_page():
