@@ -133,7 +133,10 @@ SKIPPED: Json = {"name": "c", "skip_reason": "Dependency not found and could not
     ],
 )
 def test_a_report_is_judged(found: list[Json], code: int, clean: object) -> None:
-    assert audit.judge(code, json.dumps({"dependencies": found}), "").clean is clean
+    verdict = audit.judge(code, json.dumps({"dependencies": found}), "")
+
+    assert verdict.clean is clean
+    assert ("X-1" in verdict.text) == (FOUND in found)
 
 
 @pytest.mark.parametrize(
