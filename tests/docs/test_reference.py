@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from billing_service import doctor, errors, leaving, metrics
 from paidup.v1.error_reason_pb2 import ErrorReason
-from subscription_state import apply
+from subscription_state import apply, otlp
 from subscription_state.from_stripe import API_VERSION
 from subscription_state.model import Status
 from subscription_state.tables import metadata
@@ -148,7 +148,7 @@ def test_every_look_of_the_doctor_is_told() -> None:
 
 def test_how_long_stopping_takes_is_told_as_it_is() -> None:
     table = page("docs/operations.md").section("## Stopping")
-    of_gateway = gateway_server.DRAIN_TIMEOUT + gateway_server.CLOSING
+    of_gateway = gateway_server.DRAIN_TIMEOUT + gateway_server.CLOSING + otlp.CLOSE_TIMEOUT
 
     assert re.findall(r"`PAIDUP_DRAIN_SECONDS` \+ (\d+) \|", table) == [
         f"{leaving.longest(0):.0f}",
