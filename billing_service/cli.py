@@ -34,8 +34,8 @@ from billing_service.webhooks_command import EndpointNotEnsured, Order
 from billing_service.worker import REFUSED, WorkerFailed
 from subscription_state import logs
 from subscription_state import roles as database_roles
-from subscription_state.database import Database
 from subscription_state.errors import StateError
+from subscription_state.opening import open_database
 from subscription_state.settings import SettingsInvalid, StateSettings, load
 
 app = typer.Typer(
@@ -151,7 +151,7 @@ def roles(
 
 
 async def _grant(settings: StateSettings, statements: str) -> None:
-    database = Database.at(settings.database_url, settings.connections)
+    database = open_database(settings)
     try:
         await database_roles.grant(database, statements)
     finally:

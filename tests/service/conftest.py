@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import grpc
 import pytest
@@ -18,33 +20,87 @@ from tests.service.administration import Administration
 from tests.service.shop import EMAIL, LONGEST_WAIT, Shop
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database_url(request, tmp_path_factory):
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One system, and connections to it."""
+
+    database_url: str
+    stack: Stack
+    client: paidup.BillingClient
+    channel: grpc.aio.Channel
+    #: The official SDK, looking at Stripe past our service.
+    at_stripe: stripe.StripeClient
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kept(postgres) -> AsyncIterator[tuple[AsyncExitStack, dict[str, Running]]]:
+    """Keep a system for each database to the end: to start one takes longer than most tests."""
+    # Its server is asked for here, as it cannot be started within a running loop.
+    running: dict[str, Running] = {}
+    async with AsyncExitStack() as opened:
+        yield opened, running
+    for each in running.values():
+        assert_nothing_leaked(each.stack)
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=["sqlite", "postgresql"])
+async def running(request, kept) -> Running:
+    opened, known = kept
+    if request.param not in known:
+        known[request.param] = await _start(opened, await _database_url(request))
+    return known[request.param]
+
+
+async def _database_url(request) -> str:
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('state') / 'paidup.db'}"
-    server = request.getfixturevalue("postgres")
-    return server.url(asyncio.run(server.create()))
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("state")
+        return f"sqlite+aiosqlite:///{folder / 'paidup.db'}"
+    server = request.getfixturevalue("postgres")  # has been started with `kept`
+    return server.url(await server.create())
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(database_url) -> AsyncIterator[Stack]:
+async def _start(opened: AsyncExitStack, database_url: str) -> Running:
     settings = {"PAIDUP_PORTAL_RETURN_URL": "http://localhost:4242/account"}
-    async with Stack(database_url=database_url, settings=settings) as running:
-        yield running
-    assert_nothing_leaked(running)
+    stack = await opened.enter_async_context(Stack(database_url=database_url, settings=settings))
+    client = await opened.enter_async_context(paidup.BillingClient(stack.service.address))
+    await client.wait_for_ready()
+    channel = grpc.aio.insecure_channel(stack.service.address)
+    http = stripe.AIOHTTPClient()
+    opened.push_async_callback(http.close_async)
+    return Running(
+        database_url=database_url,
+        stack=stack,
+        client=client,
+        channel=await opened.enter_async_context(channel),
+        at_stripe=stripe.StripeClient(
+            API_KEY, base_addresses={"api": stack.emulator.url}, http_client=http
+        ),
+    )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def client(stack) -> AsyncIterator[paidup.BillingClient]:
-    async with paidup.BillingClient(stack.service.address) as client:
-        await client.wait_for_ready()
-        yield client
+@pytest.fixture
+def database_url(running) -> str:
+    return running.database_url
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def channel(stack, client) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(stack.service.address) as channel:
-        yield channel
+@pytest.fixture
+def stack(running) -> Stack:
+    return running.stack
+
+
+@pytest.fixture
+def client(running) -> paidup.BillingClient:
+    return running.client
+
+
+@pytest.fixture
+def channel(running) -> grpc.aio.Channel:
+    return running.channel
+
+
+@pytest.fixture
+def at_stripe(running) -> stripe.StripeClient:
+    return running.at_stripe
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,14 +126,6 @@ async def settled(stack, database_url):
 @pytest.fixture
 def administration(channel) -> Administration:
     return Administration(channel)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def at_stripe(stack) -> AsyncIterator[stripe.StripeClient]:
-    """The official SDK, looking at Stripe past our service."""
-    http = stripe.AIOHTTPClient()
-    yield stripe.StripeClient(API_KEY, base_addresses={"api": stack.emulator.url}, http_client=http)
-    await http.close_async()
 
 
 _numbers = itertools.count(1)

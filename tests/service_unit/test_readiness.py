@@ -7,6 +7,7 @@ from grpc_health.v1 import health, health_pb2
 from billing_service import cli, server
 from billing_service import readiness as readiness_module
 from billing_service.listening import PortTaken
+from billing_service.listening import bind as bind_grpc
 from billing_service.operations_http import operations_app, served
 from billing_service.readiness import Readiness, bind
 from demo.processes import Process
@@ -204,6 +205,6 @@ async def test_a_port_in_use_is_named(database_url, script):
         async with served(operations_app(None), settings.metrics_listen):
             pytest.fail("two servers at one port")
     with pytest.raises(PortTaken, match=f"{taken}.*PAIDUP_GRPC_LISTEN"):
-        server._bind(grpc.aio.server(options=server.OPTIONS), taken, "PAIDUP_GRPC_LISTEN")
+        bind_grpc(grpc.aio.server(options=server.OPTIONS), taken, "PAIDUP_GRPC_LISTEN", None)
 
     assert PortTaken in cli.EXPECTED, "it would show a traceback"

@@ -124,6 +124,7 @@ def test_the_public_names_are_these() -> None:
     assert paidup.__all__ == [
         "AdminClient",
         "AlreadySubscribed",
+        "AuditEntry",
         "BillingClient",
         "BlockingAdminClient",
         "BlockingBillingClient",
