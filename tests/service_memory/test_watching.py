@@ -322,22 +322,6 @@ def a_beginning_claims_to_be_whole(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Stream, "_begin", too_early)
 
 
-def resumed_off_by_one(patch: pytest.MonkeyPatch) -> None:
-    after = changes.after
-
-    async def later(connection: Any, number: int, **more: Any) -> tuple[str, ...]:
-        return await after(connection, number + 1, **more)
-
-    # Only who resumes asks for it through the module of the watchers.
-    async def changed_since(self: Watchers, revision: Any) -> set[str] | None:
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(changes, "after", later)
-            return await resume(self, revision)
-
-    resume = Watchers.changed_since
-    patch.setattr(Watchers, "changed_since", changed_since)
-
-
 def ends_are_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ends, "take_due", lambda self, now: self._heap.clear() or set())
     patch.setattr(Watchers, "_note_or_put", _nothing)
@@ -353,14 +337,6 @@ def ends_while_away_are_ignored(patch: pytest.MonkeyPatch) -> None:
 async def _nothing(*_arguments: Any) -> None: ...
 
 
-def the_first_of_several_changes_is_kept(patch: pytest.MonkeyPatch) -> None:
-    def put(self: Stream, account_id: str, part: bytes) -> None:
-        self._waiting.setdefault(account_id, part)
-        self._woken.set()
-
-    patch.setattr(Stream, "put", put)
-
-
 def what_was_dropped_is_not_missed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(changes, "is_gap", lambda *_arguments, **_more: False)
 
@@ -369,10 +345,8 @@ BROKEN_COPIES: list[Break] = [
     a_heartbeat_is_ahead_of_what_was_sent,
     every_message_of_a_burst_says_it_was_the_last,
     a_beginning_claims_to_be_whole,
-    resumed_off_by_one,
     ends_are_ignored,
     ends_while_away_are_ignored,
-    the_first_of_several_changes_is_kept,
     what_was_dropped_is_not_missed,
 ]
 
