@@ -81,15 +81,10 @@ async def stub(servicer):
 @pytest.fixture
 def written():
     """Every line that was written, as the process writes it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
     logs.configure("json")
     lines = io.StringIO()
-    root.handlers[0].setStream(lines)
-    yield lambda: [json.loads(line) for line in lines.getvalue().splitlines()]
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    logging.getLogger().handlers[0].setStream(lines)
+    return lambda: [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
 def _with_id(value: str) -> dict:

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,15 +30,6 @@ SECRETS = [
     "jenny.rosen+test@example.com",
     "jenny@mail.example.co.uk",
 ]
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def redacted(**facts: Any) -> dict[str, Any]:
@@ -132,7 +122,7 @@ def _fail(key: str) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_neither_tracebacks_nor_fields_of_any_library_show_a_secret(
-    log_format: Any, capsys: pytest.CaptureFixture[str], restored: None
+    log_format: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure(log_format)
     try:
@@ -151,7 +141,7 @@ def test_neither_tracebacks_nor_fields_of_any_library_show_a_secret(
 
 
 def test_a_line_is_one_json_object_with_its_facts_as_fields(
-    capsys: pytest.CaptureFixture[str], restored: None
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("json")
 
@@ -171,7 +161,7 @@ def test_a_line_is_one_json_object_with_its_facts_as_fields(
     }
 
 
-def test_chatty_libraries_are_quiet(capsys: pytest.CaptureFixture[str], restored: None) -> None:
+def test_chatty_libraries_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("json")
 
     for name in ("stripe", "aiohttp.access", "alembic"):

@@ -147,6 +147,7 @@ def test_what_cannot_be_used_is_told_once_and_what_was_read_before_is_kept(
     spoil: Callable[[Path], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("WARNING")
     spoil(reader.file)
     for _ in range(3):
         time.now += 1
