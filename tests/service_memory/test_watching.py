@@ -8,6 +8,7 @@ broken copies too: if it found nothing there, it would prove nothing.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -140,6 +141,17 @@ class Disconnect(Step):
 
 
 @dataclass(frozen=True)
+class HandOut(Step):
+    """What has changed waits in the streams, for those who do not read."""
+
+    async def happen(self, world: Watched) -> None:
+        await world.feed.read()
+        async with asyncio.timeout(LONGEST):
+            while any(hub._pending or hub._handing_out for hub in world.hubs):
+                await asyncio.sleep(0.001)
+
+
+@dataclass(frozen=True)
 class LoseHalf(Step):
     """Two accounts are sent in one go, and the second does not arrive."""
 
@@ -152,10 +164,7 @@ class LoseHalf(Step):
         client.reading.clear()
         for account_id in ("acct_1", "acct_2"):
             await Change(account_id, Status.ACTIVE, len(client.messages) % 5 + 1).happen(world)
-        await world.feed.read()
-        async with asyncio.timeout(LONGEST):
-            while any(hub._pending or hub._handing_out for hub in world.hubs):
-                await asyncio.sleep(0.001)
+        await HandOut().happen(world)
         for each in world.clients:
             each.reading.set()
         await world.settle()
@@ -322,6 +331,37 @@ def a_beginning_claims_to_be_whole(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Stream, "_begin", too_early)
 
 
+#: Numbers that one change takes: its read's ticket, and its own.
+OF_ONE_CHANGE = 2
+
+
+def resumed_too_late(patch: pytest.MonkeyPatch) -> None:
+    after, resume = changes.after, Watchers.changed_since
+    # Only who resumes: the feed asks the same, at the same time.
+    skipped: ContextVar[int] = ContextVar("skipped", default=0)
+
+    async def later(connection: Any, number: int, **more: Any) -> tuple[str, ...]:
+        return await after(connection, number + skipped.get(), **more)
+
+    async def changed_since(self: Watchers, revision: Any) -> set[str] | None:
+        token = skipped.set(OF_ONE_CHANGE)
+        try:
+            return await resume(self, revision)
+        finally:
+            skipped.reset(token)
+
+    patch.setattr(changes, "after", later)
+    patch.setattr(Watchers, "changed_since", changed_since)
+
+
+def the_first_of_several_changes_is_kept(patch: pytest.MonkeyPatch) -> None:
+    def put(self: Stream, account_id: str, part: bytes) -> None:
+        self._waiting.setdefault(account_id, part)
+        self._woken.set()
+
+    patch.setattr(Stream, "put", put)
+
+
 def ends_are_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ends, "take_due", lambda self, now: self._heap.clear() or set())
     patch.setattr(Watchers, "_note_or_put", _nothing)
@@ -359,6 +399,33 @@ def test_the_search_finds_what_is_wrong_with_a_broken_copy(
 
     with a_world(sqlite_url) as world, pytest.raises(AssertionError):
         go_through(world, histories=150)
+
+
+ACTIVE, LATE, OVER = (
+    Change("acct_1", status, 2) for status in (Status.ACTIVE, Status.PAST_DUE, Status.CANCELED)
+)
+#: What is wrong in a history that is seldom drawn.
+WRONG_IN: dict[Break, list[Step]] = {
+    resumed_too_late: [
+        ACTIVE, Connect(0), Settle(), Disconnect(0, losing=0), LATE, HandOut(), Connect(0), Settle()
+    ],
+    the_first_of_several_changes_is_kept: [
+        Connect(0), Settle(), ReadSlowly(0, reads=False),
+        ACTIVE, HandOut(), LATE, HandOut(), OVER, HandOut(), Settle(),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", WRONG_IN, ids=lambda each: each.__name__)
+def test_a_history_that_goes_well_is_wrong_with_a_broken_copy(
+    broken: Break, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_world(sqlite_url) as world:
+        world.run(_goes_well(world, WRONG_IN[broken]))
+        broken(monkeypatch)
+
+        with pytest.raises(AssertionError):
+            world.run(_goes_well(world, WRONG_IN[broken]))
 
 
 def go_through(world: Watched, *, histories: int) -> None:
