@@ -8,6 +8,7 @@ from billing_service import event_sweep, metrics, oldest_sweep
 from billing_service.account_links import AccountLinks
 from billing_service.account_refresh import AccountRefresh
 from billing_service.admin_servicer import AdminServicer
+from billing_service.answer_cache import AnswerCache, answer_caches
 from billing_service.audit import AuditLog, AuditRetention
 from billing_service.background import Background
 from billing_service.budget import Budget
@@ -58,6 +59,7 @@ class Parts:
     hints: Hints
     background: Background
     feed: Feed
+    answers: dict[str, AnswerCache]
     watchers: Watchers
     key_follower: KeyFollower
     limits: CallerLimits
@@ -99,6 +101,7 @@ def compose(settings: ServiceSettings) -> Parts:
         hints=hints,
         background=background,
         feed=feed,
+        answers=answer_caches(feed, memory),
         watchers=watchers,
         key_follower=_key_follower(settings, database),
         limits=CallerLimits(settings.caller_limits),

@@ -78,7 +78,7 @@ class Feed:
         return float("inf") if self._caught_up is None else self._clock() - self._caught_up
 
     def is_fresh(self) -> bool:
-        return self.lag() <= self._bound
+        return self._caught_up is not None and self._clock() - self._caught_up <= self._bound
 
     async def read(self, account_ids: Collection[str] = ()) -> View:
         """Read accounts as of a moment after this call, together with others who wait.

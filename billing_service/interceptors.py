@@ -5,7 +5,7 @@ One wrapper a method, made once, rather than a chain made a call.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from billing_service import metrics
 from billing_service.access import Access
+from billing_service.answer_cache import AnswerCache
 from billing_service.call_log import CHECKS_ONE_IN, CallLog
 from billing_service.call_traces import traced
 from billing_service.caller_limits import CallerLimits
@@ -46,12 +47,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         limits: CallerLimits | None = None,
         *,
         access: Access | None = None,
+        answers: Mapping[str, AnswerCache] | None = None,
         log_checks_one_in: int = CHECKS_ONE_IN,
     ) -> None:
-        """Build it; without `access`, everybody may call everything."""
+        """Build it; without `access`, everybody may call everything.
+
+        `answers` are kept by method, behind all that a call passes through.
+        """
         self._most_calls = MOST_CALLS | (most_calls or {})
         self._limits = limits or CallerLimits()
         self._access = access
+        self._answers = answers or {}
         self._log_checks_one_in = log_checks_one_in
         self._wrapped: dict[str, Any] = {}
 
@@ -71,6 +77,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, path: str, handler: Any) -> Any:
         service, _, method = path.lstrip("/").partition("/")
+        if method in self._answers:
+            handler = self._answers[method].around(handler)
         behavior = handler.unary_stream or handler.unary_unary
         call = _Call(
             labels=(STREAM if handler.response_streaming else UNARY, service, method),

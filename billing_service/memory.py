@@ -63,7 +63,7 @@ class Memory:
     def __init__(self, *, most: int) -> None:
         self._most = most
         self._accounts: OrderedDict[str, Account] = OrderedDict()
-        self._catalog: Catalog = {}
+        self.catalog: Catalog = {}
         #: None until the first read.
         self.position: Position | None = None
 
@@ -79,12 +79,18 @@ class Memory:
             return None
         found = {}
         for account_id in account_ids:
-            account = self._accounts.get(account_id)
+            account = self.find(account_id)
             if account is None:
                 return None
-            self._accounts.move_to_end(account_id)
             found[account_id] = account
-        return View(revision=self.position.revision, catalog=self._catalog, accounts=found)
+        return View(revision=self.position.revision, catalog=self.catalog, accounts=found)
+
+    def find(self, account_id: str) -> Account | None:
+        """Look one up; as long as nothing of it changes, it is the same object."""
+        account = self._accounts.get(account_id)
+        if account is not None:
+            self._accounts.move_to_end(account_id)
+        return account
 
     def take(self, news: News, states: Mapping[str, AccountState]) -> View:
         """Take a read in: forget what changed, remember what was asked for.
@@ -94,12 +100,12 @@ class Memory:
         self._forget(news)
         self.position = news.position
         if news.catalog is not None:
-            self._catalog = news.catalog
+            self.catalog = news.catalog
         asked = {account_id: Account(state) for account_id, state in states.items()}
         self._accounts.update(asked)
         while len(self._accounts) > self._most:
             self._accounts.popitem(last=False)
-        return View(revision=news.position.revision, catalog=self._catalog, accounts=asked)
+        return View(revision=news.position.revision, catalog=self.catalog, accounts=asked)
 
     def _forget(self, news: News) -> None:
         if news.missed:

@@ -92,7 +92,10 @@ async def _serve(
         parts,
         health_servicer,
         calls=CallInterceptor(
-            limits=parts.limits, access=door.access, log_checks_one_in=settings.log_checks_one_in
+            limits=parts.limits,
+            access=door.access,
+            answers=parts.answers,
+            log_checks_one_in=settings.log_checks_one_in,
         ),
         shares_port=worker is not None,
     )

@@ -14,10 +14,14 @@ from grpc_health.v1 import health, health_pb2_grpc
 from billing_service import static_tokens
 from billing_service.access import Access
 from billing_service.access_settings import AccessSettings
+from billing_service.answer_cache import answer_caches
 from billing_service.door import open_door
+from billing_service.feed import Feed
 from billing_service.interceptors import ENCODED, CallInterceptor
 from billing_service.listening import bind
+from billing_service.memory import Memory
 from paidup.v1 import admin_service_pb2, billing_service_pb2
+from subscription_state.database import Database
 from tests.pki import AUDIENCE, ISSUER, Authority, Cluster, Issued
 
 HOST = "127.0.0.1"
@@ -203,7 +207,12 @@ async def serving(
     settings = files.settings(**more)
     door = open_door(settings)
     answering = Answering()
-    server = grpc.aio.server(interceptors=[CallInterceptor(most_calls, access=door.access)])
+    # Nothing is remembered, but all checks pass through them, as they do in the service.
+    database = Database.at(f"sqlite+aiosqlite:///{files.path('never-opened.db')}")
+    memory = Memory(most=1)
+    answers = answer_caches(Feed(database, memory), memory)
+    calls = CallInterceptor(most_calls, access=door.access, answers=answers)
+    server = grpc.aio.server(interceptors=[calls])
     server.add_generic_rpc_handlers(tuple(answering.handlers()))
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     port = bind(server, settings.grpc_listen, "", door.credentials)
