@@ -15,6 +15,7 @@ from billing_service.findings import (
     problem,
     warning,
 )
+from billing_service.migrate_command import left
 from subscription_state import deployment, events, migrate, oddities, reencryption, touches
 
 #: A touched customer is read within seconds while a service runs and Stripe answers.
@@ -24,7 +25,10 @@ STUCK = timedelta(minutes=30)
 
 async def schema(patient: Patient) -> Finding:
     await migrate.check(patient.database)
-    return ok(f"at version {migrate.newest()}")
+    standing = await migrate.look(patient.database)
+    if standing.pending:
+        return warning(f"at version {standing.applied}. {left(standing.pending)}")
+    return ok(f"at version {standing.applied}")
 
 
 async def deployed(patient: Patient) -> Finding:

@@ -62,11 +62,10 @@ def _tell(standing: Standing) -> None:
     console = Console(soft_wrap=True)
     console.print(f"The schema is at version {standing.applied}; this version can run on it.")
     if standing.pending:
-        console.print(
-            "When no older version runs any more, apply with `migrate --phase after`: "
-            f"{_named(standing.pending)}."
-        )
+        console.print(left(standing.pending))
 
 
-def _named(migrations: Sequence[Migration]) -> str:
-    return ", ".join(each.version for each in migrations)
+def left(pending: Sequence[Migration]) -> str:
+    """Say when those may be applied that this version can run without."""
+    versions = ", ".join(each.version for each in pending)
+    return f"When no older version runs any more, apply with `migrate --phase after`: {versions}."

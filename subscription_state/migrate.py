@@ -72,10 +72,6 @@ async def check(database: Database, *, history: SchemaHistory = OURS) -> None:
         raise SchemaOutdated(f"The schema is at {at}, {wanted} is needed.")
 
 
-def newest() -> str:
-    return OURS.newest
-
-
 def _upgrade(connection: Connection, phase: Phase | None, history: SchemaHistory) -> Standing:
     _wait_for_others(connection)
     _limit_locks(connection)

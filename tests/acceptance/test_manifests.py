@@ -14,6 +14,7 @@ import paidup
 from demo.emulator import Emulator
 from demo.processes import Process, run
 from demo.stack import CATALOG
+from subscription_state import key_files
 from tests.deploy.manifests import rendered
 from tests.deploy.node import LONGEST_WAIT, SIGNING_SECRET, Node, keys
 from tests.leaks import assert_nothing_leaked
@@ -58,8 +59,11 @@ async def _somebody_pays(node: Node, emulator: Emulator, **more: str) -> None:
         assert (await shop.until("ACTIVE")).entitled
 
 
-async def test_one_pod_over_sqlite_serves(tmp_path):
-    async with Node(rendered("single"), tmp_path, keys()) as node:
+async def test_one_pod_over_sqlite_serves_and_encrypts(tmp_path):
+    key = tmp_path / "2026-11"
+    key_files.make(key)
+    secrets = {**keys(), "paidup-encryption-keys": {key.name: key.read_text()}}
+    async with Node(rendered("with-encryption"), tmp_path, secrets) as node:
         emulator = await _an_emulator(node)
         await node.run("migrate")
         gateway = await node.start("gateway")
@@ -70,6 +74,7 @@ async def test_one_pod_over_sqlite_serves(tmp_path):
 
         for process in (service, gateway):
             assert await process.stop() == 0
+    assert EMAIL.encode() not in (tmp_path / "database" / "paidup.db").read_bytes()
     _nothing_leaked(node)
 
 

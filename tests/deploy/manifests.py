@@ -23,6 +23,7 @@ FOLDERS = {path.name: path for path in sorted(OVERLAYS.iterdir())} | {
     "example": EXAMPLES / "kustomize",
     "with-certificates": EXAMPLES / "with-certificates",
     "with-tokens": EXAMPLES / "with-tokens",
+    "with-encryption": EXAMPLES / "with-encryption",
 }
 #: Those that serve gRPC over TLS.
 OVER_TLS = {"with-certificates", "with-tokens"}

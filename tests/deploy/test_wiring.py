@@ -251,7 +251,7 @@ def test_the_policy_keeps_its_name_so_that_a_change_needs_no_new_pods(folder):
 def test_every_secret_is_made_on_the_page():
     names = {
         volume["secret"]["secretName"]
-        for folder in ("replicated", "single")
+        for folder in ("replicated", "single", "with-encryption")
         for template in rendered(folder).templates.values()
         for volume in template["spec"].get("volumes", [])
         if "secret" in volume

@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -13,15 +14,18 @@ from billing_service import doctor, static_tokens, stripe_api
 from billing_service.findings import Finding, Level
 from billing_service.mirror import Mirror
 from demo.stack import API_KEY
-from subscription_state import customers, deployment, events, subscriptions, touches
+from subscription_state import customers, deployment, events, migrate, subscriptions, touches
 from subscription_state.apply import EVENT_TYPES
+from subscription_state.database import Database
 from subscription_state.from_stripe import API_VERSION
 from subscription_state.model import Status
+from subscription_state.schema_history import Phase
 from tests.builders import NOW, a_delivery, a_subscription, an_item
 from tests.gateway.processes import a_process
 from tests.service_unit.conftest import webhook_settings_for
 from tests.service_unit.restricted import restricted
 from tests.service_unit.scripted_stripe import listed
+from tests.state.future import TAKING
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -130,6 +134,23 @@ async def test_an_empty_database_is_told_by_each_look_and_hides_nothing(examined
     unmigrated = {subject for subject, told in found.items() if "The schema is at noth" in told[1]}
     assert {"database's schema", "database's deployment", "backlog", "drift"} <= unmigrated
     assert found["clock"][0] == "ok"
+
+
+async def test_what_is_left_to_be_taken_away_is_told(examined, tmp_path, monkeypatch):
+    url = f"sqlite+aiosqlite:///{tmp_path / 'left.db'}"
+    database = Database.at(url)
+    await migrate.upgrade(database, Phase.BEFORE)
+    await migrate.upgrade(database, Phase.BEFORE, history=TAKING)
+    await database.close()
+    for look in ("look", "check"):
+        monkeypatch.setattr(migrate, look, partial(getattr(migrate, look), history=TAKING))
+
+    _, found = await examined(url=url)
+
+    level, text = found["database's schema"]
+    assert level == "warning"
+    assert "at version future_1. When no older version runs any more" in text
+    assert "`migrate --phase after`: future_2" in text
 
 
 async def test_stripe_away_is_told_and_the_database_is_looked_at_all_the_same(examined):

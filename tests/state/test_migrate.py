@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from subscription_state import head, migrate
 from subscription_state.database import Database
 from subscription_state.errors import SchemaOutdated
+from subscription_state.schema_history import OURS
 from subscription_state.tables import head as head_table
 from subscription_state.tables import metadata
 from tests.state.steps import upgrade_to
@@ -28,7 +29,7 @@ async def test_a_migrated_database_is_up_to_date(empty_database: Database) -> No
 
     await migrate.check(empty_database)
 
-    assert standing == migrate.Standing(applied=migrate.newest())
+    assert standing == migrate.Standing(applied=OURS.newest)
     assert await migrate.look(empty_database) == standing
 
 
