@@ -1,48 +1,66 @@
 """`CheckEntitlement` beside a bare echo of the same messages, from our client and another's."""
 
 import statistics
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from bench import h2load, load, stacks
 from bench.load import Run
 from bench.tables import Sizes, Table, spread
+from billing_service import answer_cache
+from paidup.v1 import billing_service_pb2 as pb
 
 COLUMNS = ("callers", "client", "", "calls/s", "p50 ms", "p99 ms", "of the echo's calls")
 Load = Callable[..., Awaitable[Run]]
+#: More than answers are kept of, so that each is decided and written anew.
+NEVER_THE_SAME = [
+    pb.CheckEntitlementRequest(account_id=stacks.ACCOUNT, feature=f"feature-{number}")
+    for number in range(answer_cache.MOST * 6 // 5)
+]
 
 
 async def measure(sizes: Sizes) -> Table:
     table = Table(columns=COLUMNS)
-    clients: dict[str, Load] = {"paidup's Python": load.run}
-    if h2load.is_there():
-        clients["h2load"] = h2load.run
-    else:
-        table.notes.append(h2load.MISSING)
     async with stacks.with_payer() as stack, stacks.process("echo", ["bench.echo"]) as echo:
-        for client, run in clients.items():
-            for callers in sizes.callers:
-                peers, ours = await _in_turns(
-                    run, (echo.address, stack.service.address), callers, sizes
-                )
-                _add(table, str(callers), client, peers, ours)
+        ours = stack.service.address
+        loads: dict[str, Load] = {
+            "echo": partial(load.run, echo.address),
+            "CheckEntitlement": partial(load.run, ours),
+            "CheckEntitlement, never the same": partial(load.run, ours, requests=NEVER_THE_SAME),
+        }
+        await _add(table, "paidup's Python", loads, sizes)
+        if h2load.is_there():
+            loads = {
+                "echo": partial(h2load.run, echo.address),
+                "CheckEntitlement": partial(h2load.run, ours),
+            }
+            await _add(table, "h2load", loads, sizes)
+        else:
+            table.notes.append(h2load.MISSING)
     return table
 
 
-async def _in_turns(
-    run: Load, addresses: tuple[str, str], callers: int, sizes: Sizes
-) -> list[list[Run]]:
-    """Measure both again and again, so that a slow moment of the machine meets both."""
-    measured: list[list[Run]] = [[], []]
+async def _add(table: Table, client: str, loads: Mapping[str, Load], sizes: Sizes) -> None:
+    """Add a client's rows: the echo first, then what is beside it."""
+    for callers in sizes.callers:
+        echo, *others = (await _in_turns(loads, callers, sizes)).items()
+        table.add(str(callers), client, echo[0], *figures(echo[1]), "")
+        for name, runs in others:
+            table.add("", "", name, *figures(runs), f"{_ratio(runs, echo[1]):.2f}")
+
+
+def _ratio(ours: list[Run], peers: list[Run]) -> float:
+    pairs = zip(ours, peers, strict=True)
+    return statistics.median(a.calls_a_second / b.calls_a_second for a, b in pairs)
+
+
+async def _in_turns(loads: Mapping[str, Load], callers: int, sizes: Sizes) -> dict[str, list[Run]]:
+    """Measure all again and again, so that a slow moment of the machine meets each."""
+    measured: dict[str, list[Run]] = {name: [] for name in loads}
     for _ in range(sizes.runs):
-        for runs, address in zip(measured, addresses, strict=True):
-            runs.append(await run(address, concurrency=callers, seconds=sizes.seconds))
+        for name, run in loads.items():
+            measured[name].append(await run(concurrency=callers, seconds=sizes.seconds))
     return measured
-
-
-def _add(table: Table, callers: str, client: str, peers: list[Run], ours: list[Run]) -> None:
-    ratios = [a.calls_a_second / b.calls_a_second for a, b in zip(ours, peers, strict=True)]
-    table.add(callers, client, "echo", *figures(peers), "")
-    table.add("", "", "CheckEntitlement", *figures(ours), f"{statistics.median(ratios):.2f}")
 
 
 def figures(runs: list[Run]) -> tuple[str, str, str]:
