@@ -6,11 +6,29 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from paidup import Entitlement, EntitlementReason
+from paidup.v1 import billing_service_pb2 as pb
 
 #: What could reach the command from whoever runs the tests.
 FOREIGN = ("PAIDUP_", "NO_COLOR", "FORCE_COLOR", "GRPC_")
 LONGEST_RUN = 40
+
+END = datetime(2027, 1, 31, 12, tzinfo=UTC)
+ENTITLED = pb.CheckEntitlementResponse(
+    entitlement=Entitlement(
+        account_id="acme",
+        feature="api_access",
+        entitled=True,
+        reason=EntitlementReason.ENTITLEMENT_REASON_ACTIVE,
+        subscription_id="sub_1",
+        quantity=2,
+        valid_until_time=END,
+    ),
+    revision="r7",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
