@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -35,13 +35,16 @@ async def run(
     concurrency: int,
     seconds: float,
     method: str = "CheckEntitlement",
-    requests: Sequence[object] = (REQUEST,),
+    requests: Iterable[object] = (REQUEST,),
     connections: int = 1,
 ) -> Run:
-    """Send calls one after the other from each of `concurrency` callers, for so long."""
+    """Send calls one after the other from each of `concurrency` callers, for so long.
+
+    They send the requests in turn, again and again; of an endless iterator, those that come next.
+    """
     async with _calls(address, method, connections) as calls:
         until = time.perf_counter() + seconds
-        endless = itertools.cycle(requests)
+        endless = requests if isinstance(requests, Iterator) else itertools.cycle(requests)
         callers = [
             _caller(calls[number % connections], endless, until) for number in range(concurrency)
         ]
