@@ -57,7 +57,7 @@ async def _fill(database: Database, *, first: int, last: int) -> None:
 
 
 async def _tell_planner(database: Database) -> None:
-    """Have PostgreSQL count the rows now; by itself it does minutes later, and plans badly so far."""
+    """Have PostgreSQL count the rows; by itself it does minutes later, and plans badly so far."""
 
     async def work(connection: AsyncConnection) -> None:
         for table in ("customer", "subscription"):
