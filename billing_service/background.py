@@ -25,6 +25,7 @@ from subscription_state.database import Database
 from subscription_state.errors import StateError
 from subscription_state.revision import Revision
 from subscription_state.touches import Touch
+from subscription_state.wakeups import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +65,13 @@ class Background:
         recurring: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        waiter: Waiter | None = None,
     ) -> None:
-        """Build it; `pause` ends early where something changed, and gives True then."""
+        """Build it; `waiter` is told where something changed."""
         self._clock = clock
         self._database = database
         self._verifier = verifier
-        self._pause = pause
+        self._waiter = waiter or Waiter()
         #: By name: what is asked again and again, and knows itself when it is due.
         self._recurring = {_MIRROR: mirror.refresh_if_due, **(recurring or {})}
         self._now = now
@@ -87,14 +88,14 @@ class Background:
         """Look soon where the feed brings something: whatever makes work draws a ticket."""
         if news.position.revision != self._revision:
             self._revision = news.position.revision
-            self._look_at = 0.0
+            self._waiter.tell()
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again."""
         try:
             while True:
                 await self._guarded("round", self._round)
-                if await self._pause(POLL):
+                if await self._waiter.wait(POLL):
                     self._look_at = 0.0
         finally:
             await asyncio.shield(self._stop())

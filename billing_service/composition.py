@@ -193,8 +193,8 @@ def _background(
         audit_kept = timedelta(days=settings.audit_retention_days)
         recurring["audit_retention"] = AuditRetention(database, kept=audit_kept).run_if_due
     mirror = Mirror(database, stripe, interval=catalog_every, changed=hints.announcer.changed)
-    pause = hints.listener.waiter().wait
-    return Background(database, verifier, mirror, recurring=recurring, pause=pause)
+    waiter = hints.listener.waiter()
+    return Background(database, verifier, mirror, recurring=recurring, waiter=waiter)
 
 
 def open_stripe(settings: ServiceSettings) -> LiveStripe:

@@ -13,6 +13,7 @@ from billing_service.memory import Memory
 from billing_service.mirror import Mirror
 from billing_service.verifier import Verifier
 from subscription_state import catalog, head, touches
+from subscription_state.wakeups import Waiter
 from tests.service_unit.scripted_stripe import Answer, listed, refused
 from tests.service_unit.watched import Watched
 
@@ -191,11 +192,12 @@ def rounds(monkeypatch):
     monkeypatch.setattr(background, "POLL", 0.001)
     counted = []
 
-    async def pause(seconds: float) -> None:
-        counted.append(seconds)
-        await asyncio.sleep(seconds)
+    class Counted(Waiter):
+        async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - as it is
+            counted.append(timeout)
+            return await super().wait(timeout)
 
-    return counted, {"clock": lambda: 0.0, "pause": pause}
+    return counted, {"clock": lambda: 0.0, "waiter": Counted()}
 
 
 async def test_while_nothing_is_committed_no_work_is_looked_for(
@@ -238,6 +240,36 @@ async def test_work_is_looked_for_when_the_feed_brings_a_commit(
         await _until(done)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+    await feed.close()
+
+    assert "/v1/customers/cus_1" in script.paths()
+
+
+@pytest.fixture
+def resting(rounds, monkeypatch):
+    """The same, with pauses that nobody sees the end of."""
+    monkeypatch.setattr(background, "POLL", 3600)
+    return rounds
+
+
+async def test_what_the_feed_brings_ends_a_pause(database, script, working, touch, resting):
+    counted, options = resting
+    script.on("GET", SUBSCRIPTIONS, listed())
+    script.on("GET", PRODUCTS, listed())
+    _customers(script, "cus_1")
+    feed = Feed(database, Memory(most=10))
+
+    async def pauses() -> bool:
+        return bool(counted)
+
+    async def done() -> bool:
+        return not await _waiting(database)
+
+    async with working(feed, **options):
+        await _until(pauses)
+        await touch("cus_1")
+        await feed.read()
+        await _until(done)
     await feed.close()
 
     assert "/v1/customers/cus_1" in script.paths()

@@ -1,6 +1,7 @@
 """The background on PostgreSQL: told that a customer was touched, it does not wait for its poll."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,14 +50,15 @@ async def test_a_touch_of_another_process_is_served_before_the_next_poll(
     script.on("GET", "/v1/customers/cus_1", Answer({"id": "cus_1"}))
     listener, verifier = Listener(url), Verifier(database, stripe)
     mirror = Mirror(database, stripe, interval=timedelta(hours=1))
-    pauses = []
+    waiter, pauses = listener.waiter(), []
+    wait = waiter.wait
 
-    async def pause(seconds: float) -> bool:
+    def counted(seconds: float) -> Awaitable[bool]:
         pauses.append(seconds)
-        return await waiter.wait(seconds)
+        return wait(seconds)
 
-    waiter = listener.waiter()
-    working = Background(database, verifier, mirror, pause=pause)
+    monkeypatch.setattr(waiter, "wait", counted)
+    working = Background(database, verifier, mirror, waiter=waiter)
     tasks = [asyncio.create_task(each.run()) for each in (listener, working)]
     gateway = Database.at(url)
 
