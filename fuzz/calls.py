@@ -61,7 +61,7 @@ async def send(world: World, call: Call) -> str:
     except grpc.aio.AioRpcError as error:
         check_status(error)
         return error.code().name
-    _check(message_factory.GetMessageClass(call.method.output_type), answer)
+    _check(call, answer)
     return "OK"
 
 
@@ -82,13 +82,15 @@ async def _answer(world: World, call: Call) -> bytes:
         stream.cancel()
 
 
-def _check(kind: type[Message], answer: bytes) -> None:
+def _check(call: Call, answer: bytes) -> None:
+    kind = message_factory.GetMessageClass(call.method.output_type)
     try:
         kind.FromString(answer)
     except DecodeError as error:
         raise Wrong(f"answered what is no {kind.DESCRIPTOR.name}") from error
     if _is_public(kind):
-        check_text(answer.decode("latin-1"), of=kind.DESCRIPTOR.name)
+        asked = call.request.decode("latin-1")
+        check_text(answer.decode("latin-1"), of=kind.DESCRIPTOR.name, asked=asked)
 
 
 def _is_public(kind: type[Message]) -> bool:

@@ -16,6 +16,7 @@ from fuzz.oracle import Wrong
 from fuzz.run import PORTION, TARGETS, fuzz
 from fuzz.world import world
 from paidup.v1 import billing_service_pb2 as pb
+from paidup.v1.entitlement_pb2 import Entitlement
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,20 @@ async def test_the_oracle_sees_a_wrong_answer_to_a_call(abort, told):
 async def test_the_oracle_takes_a_proper_refusal():
     async with _answering((INVALID, "No.", _status(3, REASON, FIELD))) as world_:
         assert await calls.send(world_, CALL) == "INVALID_ARGUMENT"
+
+
+async def test_what_was_asked_about_may_be_repeated_and_no_more():
+    asked = pb.CheckEntitlementRequest(account_id="acme", feature="0@example.com")
+    call = calls.Call(method=CHECK, request=asked.SerializeToString())
+    entitlement = Entitlement(account_id="acme", feature="0@example.com")
+    answer = pb.CheckEntitlementResponse(entitlement=entitlement)
+
+    async with _answering(answer.SerializeToString()) as world_:
+        assert await calls.send(world_, call) == "OK"
+    answer.revision = "ada@example.com"
+    async with _answering(answer.SerializeToString()) as world_:
+        with pytest.raises(Wrong, match="tells what it must not"):
+            await calls.send(world_, call)
 
 
 @pytest.mark.parametrize(
