@@ -63,6 +63,8 @@ def _portion(
         deadline=None,
         database=None,
         derandomize=False,
+        # The least of one; several would come as a group.
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     @given(target.inputs(world))

@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,8 @@ def _event(type_: str, changes: list[tuple[int, Any]], seconds: int) -> bytes:
     for number, value in changes:
         places = list(_places(event))
         holder, key = places[number % len(places)]
-        holder[key] = value
+        # A list of its own: put into itself, one that others share would have no end.
+        holder[key] = deepcopy(value)
     return json.dumps(event).encode()
 
 
