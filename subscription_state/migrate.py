@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alembic import command
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, delete, func, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -121,12 +120,23 @@ def _refuse_lost(standing: Standing) -> None:
 
 
 def _standing(connection: Connection, history: SchemaHistory) -> Standing:
-    applied = MigrationContext.configure(connection).get_current_revision()
+    applied = _applied(connection)
     if applied is None or history.knows(applied):
         return Standing(applied=applied, pending=history.pending(applied))
     floor = connection.execute(select(schema_floor.c.version)).scalar_one_or_none()
     lost = None if floor is None or history.knows(floor) else floor
     return Standing(applied=applied, lost=lost)
+
+
+def _applied(connection: Connection) -> str | None:
+    """Read Alembic's table by a statement that is kept: its own is made anew each time.
+
+    Readiness asks every second, and statements that are made fill the cache of those kept.
+    """
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version"))
+    return found.scalar_one_or_none()
 
 
 def _of(phase: Phase, migrations: Sequence[Migration]) -> Sequence[Migration]:

@@ -33,6 +33,17 @@ async def test_a_migrated_database_is_up_to_date(empty_database: Database) -> No
     assert await migrate.look(empty_database) == standing
 
 
+async def test_to_look_again_and_again_makes_no_statement_anew(database: Database) -> None:
+    async def kept() -> int:
+        await migrate.check(database)
+        return len(database._engine.sync_engine._compiled_cache or ())
+
+    await kept()
+    before = await kept()
+
+    assert await kept() == before > 0
+
+
 async def test_to_migrate_again_changes_nothing(empty_database: Database) -> None:
     async def history() -> head.Revision:
         async with empty_database.read() as connection:
