@@ -162,6 +162,8 @@ class _Soak:
         await self._fleet.emulator.advance(hours=YOUNG_HOURS)
         customers = [life for life in lives if life.customer_id]
         while True:
+            # The last that was killed may still be on its way back.
+            await self._client.wait_for_ready(timeout=self._plan.patience)
             await self._watch.look()
             wrong = await divergences(self._client, self._truth, customers)
             took = time.monotonic() - began
